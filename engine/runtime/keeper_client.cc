@@ -1,0 +1,263 @@
+#include "engine/runtime/keeper_client.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstring>
+
+#include "engine/reactor/child_process.h"
+#include "engine/reactor/log.h"
+#include "engine/reactor/try.h"
+
+namespace engine::runtime {
+namespace {
+
+constexpr Nanoseconds keeper_start_timeout = 10 * second;
+
+Result<UniqueFd> connect_socket(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return fail(ErrorKind::invalid, "the exec root's path is too long for a unix socket: " + path);
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    if (!fd) return fail_errno(errno, "socket");
+    // A local listener answers at once or not at all: this does not wait.
+    if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        return fail_errno(errno, "connecting to " + path);
+    const int bytes = 2 * 1024 * 1024;
+    setsockopt(fd.get(), SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
+    return fd;
+}
+
+struct Packet {
+    KeeperRequest request{};
+    std::array<int, kKeeperFdKinds> fds{};
+    std::size_t fd_count = 0;
+    void add(std::uint32_t bit, int fd) {
+        if (fd < 0) return;
+        request.fds |= bit;
+        fds[fd_count++] = fd;
+    }
+};
+
+Result<void> send_packet(int socket_fd, const Packet& packet, std::string_view body) {
+    iovec parts[2] = {{const_cast<KeeperRequest*>(&packet.request), sizeof packet.request},
+                      {const_cast<char*>(body.data()), body.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = body.empty() ? 1 : 2;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKeeperFdKinds)] = {};
+    if (packet.fd_count > 0) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * packet.fd_count);
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * packet.fd_count);
+        std::memcpy(CMSG_DATA(header), packet.fds.data(), sizeof(int) * packet.fd_count);
+    }
+    while (sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0) {
+        if (errno != EINTR) return fail_errno(errno, "sending to the keeper");
+    }
+    return {};
+}
+
+void set_id(KeeperRequest& request, std::string_view id) {
+    CHECK(id.size() == kContainerIdLength);
+    std::memcpy(request.id, id.data(), id.size());
+}
+
+}  // namespace
+
+struct KeeperClient::Pending {
+    std::string id;
+    reactor::Event answered;
+    KeeperStarted started;
+    int error = 0;
+};
+
+KeeperClient::KeeperClient(UniqueFd socket, int) : socket_(std::move(socket)), scope_("keeper") {}
+
+KeeperClient::~KeeperClient() = default;
+
+Task<std::unique_ptr<KeeperClient>> KeeperClient::open(std::string binary, std::string exec_root) {
+    const std::string path = exec_root + "/keeper.sock";
+    auto connected = connect_socket(path);
+    if (!connected) {
+        const std::vector<std::string> argv = {binary, path, exec_root + "/keeper.lock"};
+        const std::vector<std::string> environment;
+        const reactor::FdMapping standard_error{2, 2};
+        CO_TRY(auto child, reactor::ChildProcess::spawn(argv, environment, {&standard_error, 1}));
+        reactor::Deadline deadline(keeper_start_timeout);
+        CO_TRY(auto status, co_await child.wait(deadline.token()));
+        // 3: another engine has just started one.
+        if (!status.ok() && status.code != 3)
+            co_return fail(ErrorKind::internal, binary + " did not start (exit code " + std::to_string(status.code) +
+                                                    "): see the lines above");
+        connected = connect_socket(path);
+        if (!connected) co_return fail(std::move(connected.error()));
+    }
+    std::unique_ptr<KeeperClient> client(new KeeperClient(std::move(*connected), 0));
+    client->scope_.spawn("keeper receive", client->receive_loop());
+    client->send_simple(KeeperMessage::list, {});
+    reactor::Deadline deadline(keeper_start_timeout);
+    auto listed = co_await client->listed_.wait(deadline.token());
+    if (!listed || client->lost_) {
+        auto closed = co_await client->close();
+        ignore_result(closed, "the first error is the one to tell");
+        co_return fail(ErrorKind::internal, "the keeper at " + path + " does not answer");
+    }
+    co_return client;
+}
+
+void KeeperClient::send_simple(KeeperMessage type, std::string_view id) {
+    Packet packet;
+    packet.request.type = type;
+    if (!id.empty()) set_id(packet.request, id);
+    if (auto sent = send_packet(socket_.get(), packet, {}); !sent) log_warn(sent.error().message());
+}
+
+void KeeperClient::forget(std::string_view id) { send_simple(KeeperMessage::forget, id); }
+void KeeperClient::close_stdin(std::string_view id) { send_simple(KeeperMessage::close_stdin, id); }
+void KeeperClient::goodbye() { send_simple(KeeperMessage::goodbye, {}); }
+
+Task<KeeperStarted> KeeperClient::start(KeeperStart request) {
+    if (lost_) co_return fail(ErrorKind::internal, "the keeper has died: containers cannot be started");
+    Packet packet;
+    packet.request.type = KeeperMessage::start;
+    packet.request.plan_length = static_cast<std::uint32_t>(request.plan.size());
+    set_id(packet.request, request.id);
+    // In the order of their bits.
+    packet.add(kFdChildStdin, request.child_stdin);
+    packet.add(kFdChildStdout, request.child_stdout);
+    packet.add(kFdChildStderr, request.child_stderr);
+    packet.add(kFdStatus, request.status);
+    packet.add(kFdStdin, request.held_stdin);
+    packet.add(kFdStdout, request.held_stdout);
+    packet.add(kFdStderr, request.held_stderr);
+    packet.add(kFdNetns, request.netns);
+    UniqueFd plan_file;
+    std::string_view body = request.plan;
+    if (body.size() > kPlanInline) {
+        plan_file.reset(memfd_create("plan", MFD_CLOEXEC));
+        if (!plan_file) co_return fail_errno(errno, "memfd_create");
+        if (::write(plan_file.get(), body.data(), body.size()) != static_cast<ssize_t>(body.size()))
+            co_return fail_errno(errno, "writing the launch plan");
+        packet.add(kFdPlan, plan_file.get());
+        body = {};
+    }
+    Pending pending;
+    pending.id = std::string(request.id);
+    CO_TRY_VOID(send_packet(socket_.get(), packet, body));
+    pending_.push_back(&pending);
+    CO_TRY_VOID(co_await pending.answered.wait());
+    if (pending.error != 0) co_return fail_errno(pending.error, "cloning the container's first process");
+    co_return std::move(pending.started);
+}
+
+Task<void> KeeperClient::close() {
+    scope_.request_stop();
+    co_return co_await scope_.join();
+}
+
+Task<void> KeeperClient::receive_loop() {
+    while (true) {
+        CO_TRY(auto events, co_await io::poll(socket_.get(), POLLIN, scope_.token()));
+        ignore_result(events, "readable or hung up: receiving tells");
+        auto received = receive_one();
+        while (received) received = receive_one();
+        if (received.error().error_number() == EAGAIN) continue;
+        lost_ = true;
+        for (Pending* pending : pending_) {
+            pending->error = EPIPE;
+            pending->answered.set();
+        }
+        pending_.clear();
+        listed_.set();
+        if (lost_handler_) lost_handler_();
+        co_return fail(std::move(received.error()));
+    }
+}
+
+Result<void> KeeperClient::receive_one() {
+    KeeperReply reply{};
+    iovec part{&reply, sizeof reply};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKeeperFdKinds)];
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got = recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0) return fail_errno(errno, "receiving from the keeper");
+    if (got == 0) return fail_errno(EPIPE, "the keeper closed the connection");
+    std::vector<UniqueFd> fds;
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+            fds.emplace_back(fd);
+        }
+    }
+    if (got != sizeof reply) return fail(ErrorKind::internal, "a packet of the keeper has the wrong size");
+    dispatch(reply, fds);
+    return {};
+}
+
+void KeeperClient::dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds) {
+    std::size_t next = 0;
+    auto take = [&](std::uint32_t bit) {
+        if ((reply.fds & bit) == 0 || next >= fds.size()) return UniqueFd();
+        return std::move(fds[next++]);
+    };
+    std::string id(reply.id, kContainerIdLength);
+    switch (reply.type) {
+        case KeeperMessage::hello:
+            if (reply.state != kKeeperVersion)
+                log_warn("the running keeper speaks protocol " + std::to_string(reply.state) + ", this engine " +
+                         std::to_string(kKeeperVersion));
+            break;
+        case KeeperMessage::started:
+        case KeeperMessage::failed: {
+            if (pending_.empty() || pending_.front()->id != id) {
+                log_error("the keeper answered a start that nobody asked for: " + id);
+                break;
+            }
+            Pending* pending = pending_.front();
+            pending_.pop_front();
+            pending->started.pid = reply.pid;
+            pending->started.pidfd = take(kFdPidfd);
+            pending->error = reply.type == KeeperMessage::failed ? (reply.error != 0 ? reply.error : EIO) : 0;
+            pending->answered.set();
+            break;
+        }
+        case KeeperMessage::exited:
+            if (exit_handler_) exit_handler_(KeeperExit{std::move(id), reply.wait_status, reply.exited_ns});
+            break;
+        case KeeperMessage::listed: {
+            KeeperHolding holding;
+            holding.id = std::move(id);
+            holding.pid = reply.pid;
+            holding.running = reply.state == kStateRunning;
+            holding.wait_status = reply.wait_status;
+            holding.started_at = reply.started_ns;
+            holding.exited_at = reply.exited_ns;
+            holding.held_stdin = take(kFdStdin);
+            holding.held_stdout = take(kFdStdout);
+            holding.held_stderr = take(kFdStderr);
+            holding.pidfd = take(kFdPidfd);
+            holdings_.push_back(std::move(holding));
+            break;
+        }
+        case KeeperMessage::list_end: listed_.set(); break;
+        default: log_error("the keeper sent a message of an unknown kind"); break;
+    }
+}
+
+}  // namespace engine::runtime

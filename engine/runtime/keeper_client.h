@@ -1,0 +1,93 @@
+// The engine's side of the keeper: starts it or finds the one that is there, asks it for starts, hears of exits.
+//
+// One connection for the engine's life. Requests are sent at once (SOCK_SEQPACKET, the keeper reads promptly); answers come
+// through one receiving task, in the order of the requests.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/reactor/event.h"
+#include "engine/reactor/io.h"
+#include "engine/reactor/scope.h"
+#include "engine/runtime/linux/keeper_protocol.h"
+
+namespace engine::runtime {
+
+// The child's ends are borrowed for the call, the parent's ends too: the keeper gets duplicates.
+struct KeeperStart {
+    std::string_view id;      // 64 hexadecimal digits
+    std::string_view plan;
+    int child_stdin = -1;     // pty slave when the plan says so
+    int child_stdout = -1;
+    int child_stderr = -1;
+    int status = -1;          // write end of the status pipe
+    int held_stdin = -1;      // our write end, or the pty master
+    int held_stdout = -1;     // our read ends
+    int held_stderr = -1;
+    int netns = -1;
+};
+
+struct KeeperStarted {
+    int pid = 0;
+    UniqueFd pidfd;
+};
+
+// A container that the keeper holds, as told after a restart of the engine.
+struct KeeperHolding {
+    std::string id;
+    int pid = 0;
+    bool running = false;
+    int wait_status = 0;
+    Nanoseconds started_at = 0;   // CLOCK_REALTIME
+    Nanoseconds exited_at = 0;
+    UniqueFd pidfd, held_stdin, held_stdout, held_stderr;
+};
+
+struct KeeperExit {
+    std::string id;
+    int wait_status = 0;
+    Nanoseconds exited_at = 0;
+};
+
+class KeeperClient {
+public:
+    // Connects to the keeper of `exec_root`, starting `binary` when none listens. Returns after HELLO and LIST.
+    static Task<std::unique_ptr<KeeperClient>> open(std::string binary, std::string exec_root);
+    ~KeeperClient();
+
+    std::vector<KeeperHolding> take_holdings() { return std::move(holdings_); }
+    // Called for each exit, from the receiving task; must not suspend.
+    void on_exit(std::function<void(KeeperExit)> handler) { exit_handler_ = std::move(handler); }
+    // Called once when the connection is lost: the keeper died.
+    void on_lost(std::function<void()> handler) { lost_handler_ = std::move(handler); }
+
+    Task<KeeperStarted> start(KeeperStart request);
+    void forget(std::string_view id);
+    void close_stdin(std::string_view id);
+    void goodbye();
+    // Ends the receiving task; containers and keeper stay.
+    Task<void> close();
+
+private:
+    struct Pending;
+    KeeperClient(UniqueFd socket, int version);
+    Task<void> receive_loop();
+    Result<void> receive_one();
+    void send_simple(KeeperMessage type, std::string_view id);
+    void dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds);
+
+    UniqueFd socket_;
+    std::deque<Pending*> pending_;          // starts awaiting their answer, oldest first
+    std::vector<KeeperHolding> holdings_;
+    std::function<void(KeeperExit)> exit_handler_;
+    std::function<void()> lost_handler_;
+    reactor::Event listed_;
+    reactor::Scope scope_;
+    bool lost_ = false;
+};
+
+}  // namespace engine::runtime
