@@ -1,0 +1,28 @@
+// Create bodies and the stored form of a spec. Unknown fields are ignored; a wrong type is dockerd's 400.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/reactor/result.h"
+#include "engine/runtime/container_spec.h"
+
+namespace engine::runtime {
+
+// A body of POST /containers/create, not yet merged with the image.
+Result<ContainerSpec> parse_create_body(std::string_view body);
+
+// Fills what the body left open from the image's `config` object (JSON; "" or "null" for none), by Docker's rules:
+// Cmd is the image's only when the body gives neither Cmd nor Entrypoint; variables and labels of the body win.
+Result<void> merge_image_config(ContainerSpec& spec, std::string_view image_config);
+
+// Text for the database, and back. parse_spec(spec_text(s)) gives s again.
+std::string spec_text(const ContainerSpec& spec);
+Result<ContainerSpec> parse_spec(std::string_view text);
+
+// HostConfig with every field inspect shows, defaults filled in.
+std::string complete_host_config(const ContainerSpec& spec);
+// Config with every field inspect shows; `hostname` stands in when the spec gives none.
+std::string complete_config(const ContainerSpec& spec, std::string_view hostname);
+
+}  // namespace engine::runtime
