@@ -60,26 +60,28 @@ enum class PlanOp : uint16_t {
     hostname,        //                   name
     domainname,      //                   name
     rlimit,          // resource, soft, hard
-    terminal,        // console           setsid, controlling terminal; console=1: bind the pty on /dev/console
+    terminal_open,   // slot              the pty slave's node, for a later bind_attach on /dev/console
+    terminal,        //                   descriptor 0 becomes the controlling terminal (with kPlanTty)
+    loopback,        //                   lo up
     umask,           // mask
     directory,       // mode              path: chdir, made if missing
     user,            // n groups, groups  "name|uid[:group|gid]": resolved here, applied by `become`; sets HOME if missing
     bounding,        // capability mask to keep
-    become,          // permitted, inheritable, ambient masks    setgroups, setgid, setuid, capset
+    become,          //                   setgroups, setgid, setuid of `user`; capabilities are kept for the next operations
+    capabilities,    // permitted and effective, inheritable, ambient masks
     no_new_privs,    //
     seccomp,         // flags             bytes: struct sock_filter[]
     exec,            // n args, n env     args.., env..; PATH searched as the shell does
     last_,
 };
 
-enum PlanOpFlag : uint16_t {
-    kOpInKeeper = 1u << 0,      // done by the keeper before the clone (v2 cgroup creation)
-    kOpIgnoreErrors = 1u << 1,  // a failure is a fact of this kernel, not of the launch
-    kOpParents = 1u << 2,       // make_dir, mount_fs: parents too
-    kOpNoSymlinks = 1u << 3,    // mount_fs: a symlink on the way is an error (/proc, /sys, /dev)
-    kOpMakeTarget = 1u << 4,    // mount_fs, bind_attach: create the mount point
-    kOpExistOk = 1u << 5,       // make_dir, make_node, symlink: existing is fine
-};
+// Flags of an operation.
+constexpr uint16_t kOpInKeeper = 1u << 0;  // done by the keeper before the clone (v2 cgroup creation)
+constexpr uint16_t kOpIgnoreErrors = 1u << 1;  // a failure is a fact of this kernel, not of the launch
+constexpr uint16_t kOpParents = 1u << 2;  // make_dir, mount_fs: parents too
+constexpr uint16_t kOpNoSymlinks = 1u << 3;  // mount_fs: a symlink on the way is an error (/proc, /sys, /dev)
+constexpr uint16_t kOpMakeTarget = 1u << 4;  // mount_fs, bind_attach: create the mount point
+constexpr uint16_t kOpExistOk = 1u << 5;  // make_dir, make_node, symlink: existing is fine
 
 constexpr uint64_t kBindDirectory = 0, kBindFile = 1, kBindAsSource = 2;
 constexpr uint32_t kBindSlots = 512;
