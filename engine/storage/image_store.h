@@ -1,0 +1,117 @@
+// Images: what there is, what it is called, which layers it stands on. The only writer of the layers, images and tags
+// tables and of DATA/layers. Foreign archives are taken apart in worker processes; the loop only renames and commits.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/reactor/byte_stream.h"
+#include "engine/reactor/scope.h"
+#include "engine/storage/database.h"
+#include "engine/storage/reference.h"
+#include "engine/storage/storage_backend.h"
+
+namespace engine::storage {
+
+struct Image {
+    std::string id;                   // sha256:<hex>
+    std::string config;               // the image's JSON, exact bytes
+    std::vector<ChainLink> chain;     // bottom first
+    std::vector<std::string> diff_ids;
+    std::vector<std::string> tags;    // familiar, sorted: "busybox:latest"
+    int64_t size = 0;                 // bytes, all layers
+    int64_t loaded_at = 0;            // ns since 1970
+};
+
+struct RemovedItem {
+    bool untagged = false;  // else deleted
+    std::string name;       // "busybox:latest" or "sha256:..."
+};
+
+struct ContainerUse {
+    std::string container_id;
+    bool running = false;
+};
+// Who uses an image: asked when one is to be removed.
+using UsersOf = std::function<std::vector<ContainerUse>(std::string_view image_id)>;
+
+struct LoadResult {
+    std::vector<std::string> loaded;  // "Loaded image: busybox:latest", "Loaded image ID: sha256:..."
+};
+
+class ImageStore {
+public:
+    struct Options {
+        std::string data_root;    // absolute
+        std::string worker_path;  // the dockercd binary
+    };
+    // Reconciles: tmp is emptied, layer folders no row names are removed, rows whose files are missing are reported
+    // in problems() and their images are not listed. db and backend outlive the store.
+    static Result<std::unique_ptr<ImageStore>> open(Options options, Database& db, StorageBackend& backend);
+    // What runs in the background (removal of trees) belongs to this scope: join it before the store dies.
+    reactor::Scope& scope() { return scope_; }
+    const std::vector<std::string>& problems() const { return problems_; }
+
+    // A docker-save or OCI archive, plain, gzip or zstd.
+    Task<LoadResult> load(ByteSource& body, reactor::StopToken stop = {});
+    // A root filesystem tar becomes an image of one layer; config is the image's JSON without rootfs and history, as an
+    // object's text. The new image's id; tagged when reference is not empty.
+    Task<std::string> import(ByteSource& body, std::string config, std::string message, std::string reference,
+                             reactor::StopToken stop = {});
+
+    std::vector<Image> list() const;
+    size_t count() const { return images_.size(); }
+    // By name[:tag], name@digest, id or a prefix of it.
+    Result<Image> find(std::string_view name) const;
+    Result<void> tag(std::string_view image, std::string_view reference);
+    Result<std::vector<RemovedItem>> remove(std::string_view name, bool force, const UsersOf& users);
+    int64_t layers_size() const;                       // every layer once
+    int64_t shared_size(std::string_view id) const;    // bytes in layers that other images use too
+
+    // The backend's plan, with the copy worker run where the backend needs one.
+    Task<RootfsPlan> prepare_rootfs(std::string container_id, std::string image_id, reactor::StopToken stop = {});
+    // Renames the container's folder away and deletes it in the background.
+    Result<void> remove_rootfs(std::string_view container_id);
+    // A container holds its image's layers even when the image is removed by force.
+    void hold(std::string_view image_id);
+    void release(std::string_view image_id);
+
+private:
+    struct Worked;
+    struct UnpackedImage;
+    ImageStore(Options options, Database& db, StorageBackend& backend);
+    Result<void> reconcile();
+    Task<std::string> run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop);
+    Task<void> feed(ByteSource* body, int fd, reactor::StopToken stop);
+    Task<void> delete_tree(std::string path);
+    void discard(std::string path);
+    Result<std::string> commit_image(const UnpackedImage& image, const std::string& folder);
+    Result<int64_t> commit_layer(int64_t parent, const std::string& chain_id, const std::string& diff_id, int64_t size,
+                                 const std::string& folder, std::vector<ChainLink>& chain);
+    Result<void> delete_image(const std::string& id, std::vector<RemovedItem>& out);
+    void collect_layers();
+    Result<std::string> resolve(std::string_view name) const;
+    Image describe(const ImageRow& row) const;
+    std::vector<const LayerRow*> chain_of(int64_t top) const;  // bottom first
+    std::vector<std::string> references_of(std::string_view id) const;
+
+    Options options_;
+    Database& db_;
+    StorageBackend& backend_;
+    reactor::Scope scope_{"images"};
+    std::map<int64_t, LayerRow> layers_;
+    std::map<std::string, int64_t, std::less<>> layer_of_chain_;
+    std::map<std::string, ImageRow, std::less<>> images_;
+    std::map<std::string, std::string, std::less<>> tags_;  // reference -> image id
+    std::map<std::string, std::pair<int, int64_t>, std::less<>> held_;  // image id -> containers, its top layer
+    std::vector<std::string> problems_;
+    uint64_t jobs_ = 0;
+    int busy_ = 0;  // loads and imports under way: layers are not collected meanwhile
+};
+
+}  // namespace engine::storage

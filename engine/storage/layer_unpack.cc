@@ -1,0 +1,311 @@
+#include "engine/storage/layer_unpack.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "engine/reactor/try.h"
+#include "engine/storage/decompress.h"
+#include "engine/storage/digest.h"
+#include "engine/storage/tree.h"
+
+namespace engine::storage {
+namespace {
+
+class HashingSource : public BlockingSource {
+public:
+    explicit HashingSource(BlockingSource& source) : source_(source) {}
+    Result<size_t> read(std::span<char> into) override {
+        TRY(const size_t got, source_.read(into));
+        hash_.update(into.data(), got);
+        return got;
+    }
+    std::string finish() { return hash_.finish(); }
+
+private:
+    BlockingSource& source_;
+    Sha256 hash_;
+};
+
+int open_beneath(int root, const char* path, uint64_t flags) {
+    open_how how{};
+    how.flags = flags | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
+}
+
+class Unpacker {
+public:
+    Unpacker(int root, WhiteoutForm form) : root_(root), form_(form) {}
+    Result<void> entry(TarReader& tar, const TarEntry& entry);
+    Result<void> finish();  // directories' times, last
+    int64_t size = 0;
+
+private:
+    struct FolderTime {
+        timespec mtime;
+    };
+    Result<int> parent_of(const std::string& path);  // borrowed, valid until the next call
+    Result<void> whiteout(int parent, const std::string& name);
+    Result<void> clear_way(int parent, const char* name, const TarEntry& entry);
+    Result<void> make_file(TarReader& tar, const TarEntry& entry, int parent, const char* name);
+    Result<void> attributes(const TarEntry& entry, int parent, const char* name, int fd, mode_t made_with);
+
+    int root_;
+    WhiteoutForm form_;
+    UniqueFd parent_fd_;
+    std::string parent_path_;
+    std::map<std::string, FolderTime, std::less<>> folder_times_;
+};
+
+Result<int> Unpacker::parent_of(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return root_;
+    const auto folder = std::string_view(path).substr(0, slash);
+    if (parent_fd_ && parent_path_ == folder) return parent_fd_.get();
+    parent_path_ = folder;
+    parent_fd_.reset(open_beneath(root_, parent_path_.c_str(), O_PATH | O_DIRECTORY));
+    if (!parent_fd_ && errno == ENOENT) {
+        // Parents an archive forgot: made as docker makes them, one component at a time.
+        for (size_t end = parent_path_.find('/');; end = parent_path_.find('/', end + 1)) {
+            const std::string part = parent_path_.substr(0, end);
+            const size_t last = part.rfind('/');
+            const UniqueFd above(last == std::string::npos
+                                     ? ::fcntl(root_, F_DUPFD_CLOEXEC, 0)
+                                     : open_beneath(root_, part.substr(0, last).c_str(), O_PATH | O_DIRECTORY));
+            if (!above) return fail_errno(errno, "open " + part);
+            const char* name = part.c_str() + (last == std::string::npos ? 0 : last + 1);
+            if (::mkdirat(above.get(), name, 0755) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir " + part);
+            if (end == std::string::npos) break;
+        }
+        parent_fd_.reset(open_beneath(root_, parent_path_.c_str(), O_PATH | O_DIRECTORY));
+    }
+    if (!parent_fd_) return fail_errno(errno, "open " + parent_path_);
+    return parent_fd_.get();
+}
+
+Result<void> Unpacker::whiteout(int parent, const std::string& name) {
+    if (name == ".wh..wh..opq") {
+        if (form_ == WhiteoutForm::apply) return {};
+        UniqueFd folder(::openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!folder || ::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) != 0)
+            return fail_errno(errno, "mark a folder opaque");
+        return {};
+    }
+    if (name.starts_with(".wh..wh.")) return {};  // aufs' own files
+    const std::string victim = name.substr(4);
+    if (victim.empty() || victim == "." || victim == "..") return fail(ErrorKind::invalid, "invalid whiteout " + name);
+    TRY_VOID(remove_tree_at(parent, victim.c_str()));
+    if (form_ == WhiteoutForm::apply) return {};
+    if (::mknodat(parent, victim.c_str(), S_IFCHR, 0) != 0) return fail_errno(errno, "whiteout " + victim);
+    return {};
+}
+
+// Something is in the way: a folder stays when a folder comes, everything else gives way.
+Result<void> Unpacker::clear_way(int parent, const char* name, const TarEntry& entry) {
+    struct stat there{};
+    if (::fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return {};
+    if (S_ISDIR(there.st_mode) && entry.type == TarType::directory) return {};
+    parent_path_.clear();  // the folder whose descriptor is kept may be the one that goes
+    return remove_tree_at(parent, name);
+}
+
+Result<void> Unpacker::make_file(TarReader& tar, const TarEntry& entry, int parent, const char* name) {
+    const mode_t made_with = entry.mode & 0777;
+    constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    UniqueFd fd(::openat(parent, name, flags, made_with));
+    if (!fd && errno == EEXIST) {
+        UniqueFd kept(::fcntl(parent, F_DUPFD_CLOEXEC, 0));
+        TRY_VOID(clear_way(parent, name, entry));
+        fd.reset(::openat(kept.get(), name, flags, made_with));
+    }
+    if (!fd) return fail_errno(errno, "create " + entry.path);
+    const auto write_all = [&](std::string_view bytes, uint64_t offset) -> Result<void> {
+        while (!bytes.empty()) {
+            const ssize_t put = entry.sparse ? ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset))
+                                             : ::write(fd.get(), bytes.data(), bytes.size());
+            if (put < 0 && errno == EINTR) continue;
+            if (put < 0) return fail_errno(errno, "write " + entry.path);
+            bytes.remove_prefix(static_cast<size_t>(put));
+            offset += static_cast<uint64_t>(put);
+        }
+        return {};
+    };
+    size_t extent = 0;
+    uint64_t in_extent = 0;
+    while (true) {
+        TRY(auto bytes, tar.chunk());
+        if (bytes.empty()) break;
+        if (!entry.sparse) {
+            TRY_VOID(write_all(bytes, 0));
+            continue;
+        }
+        while (!bytes.empty()) {
+            const auto& at = entry.extents[extent];
+            const size_t part = static_cast<size_t>(std::min<uint64_t>(bytes.size(), at.length - in_extent));
+            TRY_VOID(write_all(bytes.substr(0, part), at.offset + in_extent));
+            bytes.remove_prefix(part);
+            in_extent += part;
+            if (in_extent == at.length) {
+                extent++;
+                in_extent = 0;
+            }
+        }
+    }
+    if (entry.sparse && ::ftruncate(fd.get(), static_cast<off_t>(entry.size)) != 0)
+        return fail_errno(errno, "truncate " + entry.path);
+    size += static_cast<int64_t>(entry.size);
+    return attributes(entry, -1, name, fd.get(), made_with);
+}
+
+// Owner first (it clears setuid and capabilities), then xattrs, mode, time. fd >= 0: of an open file; else by name.
+Result<void> Unpacker::attributes(const TarEntry& entry, int parent, const char* name, int fd, mode_t made_with) {
+    const auto uid = static_cast<uid_t>(entry.uid);
+    const auto gid = static_cast<gid_t>(entry.gid);
+    if (uid != 0 || gid != 0) {
+        const int done = fd >= 0 ? ::fchown(fd, uid, gid) : ::fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW);
+        if (done != 0) return fail_errno(errno, "chown " + entry.path);
+    }
+    for (const auto& [key, value] : entry.xattrs) {
+        if (key.starts_with("trusted.") || key.starts_with("user.overlay.")) continue;  // overlay's own words
+        UniqueFd at;
+        int done = 0;
+        if (fd >= 0) {
+            done = ::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0);
+        } else if (entry.type == TarType::directory) {
+            at.reset(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            done = at ? ::fsetxattr(at.get(), key.c_str(), value.data(), value.size(), 0) : -1;
+        }
+        if (done != 0 && errno != EOPNOTSUPP && errno != EPERM)
+            return fail_errno(errno, "set " + key + " of " + entry.path);
+    }
+    if (entry.type == TarType::symlink) {
+        made_with = entry.mode;
+    }
+    if (entry.mode != made_with) {
+        const int done = fd >= 0 ? ::fchmod(fd, entry.mode) : ::fchmodat(parent, name, entry.mode, 0);
+        if (done != 0) return fail_errno(errno, "chmod " + entry.path);
+    }
+    if (entry.type == TarType::directory) return {};  // its time is set at the end
+    const timespec when{entry.mtime_seconds, static_cast<long>(entry.mtime_nanoseconds)};
+    const timespec times[2] = {when, when};
+    const int done = fd >= 0 ? ::futimens(fd, times) : ::utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
+    if (done != 0) return fail_errno(errno, "set times of " + entry.path);
+    return {};
+}
+
+Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
+    if (entry.type == TarType::other) return {};
+    TRY(const std::string path, clean_path(entry.path));
+    if (path.empty()) {
+        if (entry.type != TarType::directory) return fail(ErrorKind::invalid, "invalid tar entry \"" + entry.path + "\"");
+        folder_times_[""] = {{entry.mtime_seconds, static_cast<long>(entry.mtime_nanoseconds)}};
+        return attributes(entry, root_, ".", -1, ~0u);
+    }
+    TRY(const int parent, parent_of(path));
+    const std::string name = path.substr(path.rfind('/') + 1);
+    if (name.starts_with(".wh.")) return whiteout(parent, name);
+    if (entry.type == TarType::file) return make_file(tar, entry, parent, name.c_str());
+
+    const auto make = [&](int at) {
+        switch (entry.type) {
+            case TarType::directory: return ::mkdirat(at, name.c_str(), entry.mode & 0777);
+            case TarType::symlink: return ::symlinkat(entry.link.c_str(), at, name.c_str());
+            case TarType::fifo: return ::mknodat(at, name.c_str(), S_IFIFO | (entry.mode & 0777), 0);
+            case TarType::char_device:
+            case TarType::block_device:
+                return ::mknodat(at, name.c_str(),
+                                 (entry.type == TarType::char_device ? S_IFCHR : S_IFBLK) | (entry.mode & 0777),
+                                 makedev(entry.device_major, entry.device_minor));
+            default: return -1;
+        }
+    };
+    UniqueFd kept(::fcntl(parent, F_DUPFD_CLOEXEC, 0));
+    if (!kept) return fail_errno(errno, "keep a folder open");
+    if (entry.type == TarType::hard_link) {
+        TRY(const std::string target, clean_path(entry.link));
+        const size_t slash = target.rfind('/');
+        const UniqueFd folder(slash == std::string::npos
+                                  ? ::fcntl(root_, F_DUPFD_CLOEXEC, 0)
+                                  : open_beneath(root_, target.substr(0, slash).c_str(), O_PATH | O_DIRECTORY));
+        const std::string last = target.substr(slash == std::string::npos ? 0 : slash + 1);
+        if (target == path) return {};
+        if (!folder || last.empty()) return fail(ErrorKind::invalid, "invalid hardlink \"" + path + "\" -> \"" + entry.link + "\"");
+        if (::linkat(folder.get(), last.c_str(), kept.get(), name.c_str(), 0) == 0) return {};
+        if (errno != EEXIST) return fail_errno(errno, "link " + path + " to " + entry.link);
+        TRY_VOID(clear_way(kept.get(), name.c_str(), entry));
+        if (::linkat(folder.get(), last.c_str(), kept.get(), name.c_str(), 0) != 0)
+            return fail_errno(errno, "link " + path + " to " + entry.link);
+        return {};
+    }
+    mode_t made_with = entry.mode & 0777;
+    if (make(kept.get()) != 0) {
+        if (errno != EEXIST) return fail_errno(errno, "create " + entry.path);
+        TRY_VOID(clear_way(kept.get(), name.c_str(), entry));
+        if (make(kept.get()) != 0) {
+            if (errno != EEXIST || entry.type != TarType::directory) return fail_errno(errno, "create " + entry.path);
+            made_with = ~0u;
+            if (entry.uid == 0 && entry.gid == 0 &&
+                ::fchownat(kept.get(), name.c_str(), 0, 0, AT_SYMLINK_NOFOLLOW) != 0)
+                return fail_errno(errno, "chown " + entry.path);
+        }
+    }
+    if (entry.type == TarType::directory)
+        folder_times_[path] = {{entry.mtime_seconds, static_cast<long>(entry.mtime_nanoseconds)}};
+    return attributes(entry, kept.get(), name.c_str(), -1, made_with);
+}
+
+Result<void> Unpacker::finish() {
+    for (const auto& [path, time] : folder_times_) {
+        const UniqueFd fd(open_beneath(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+        if (!fd) continue;  // replaced or removed by a later entry
+        const timespec times[2] = {time.mtime, time.mtime};
+        if (::futimens(fd.get(), times) != 0) return fail_errno(errno, "set times of " + path);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::string> clean_path(std::string_view path) {
+    std::string out;
+    while (!path.empty()) {
+        const size_t slash = path.find('/');
+        const auto part = path.substr(0, slash);
+        path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+        if (part.empty() || part == ".") continue;
+        if (part == "..") return fail(ErrorKind::invalid, "invalid tar entry: \"..\" in a path");
+        if (part.size() > 255) return fail(ErrorKind::invalid, "invalid tar entry: file name too long");
+        if (!out.empty()) out += '/';
+        out += part;
+    }
+    return out;
+}
+
+Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root, WhiteoutForm form) {
+    TRY(const auto plain, decompressing(source));
+    HashingSource hashing(*plain);
+    TarReader tar(hashing);
+    Unpacker unpacker(root, form);
+    UnpackedLayer out;
+    TarEntry entry;
+    while (true) {
+        TRY(const bool more, tar.next(entry));
+        if (!more) break;
+        TRY_VOID(unpacker.entry(tar, entry));
+        out.entries++;
+    }
+    TRY_VOID(unpacker.finish());
+    TRY_VOID(tar.drain());
+    out.diff_id = hashing.finish();
+    out.size = unpacker.size;
+    return out;
+}
+
+}  // namespace engine::storage

@@ -1,0 +1,29 @@
+// One layer tar becomes a tree. Runs in a confined worker: blocking. Every path is resolved inside the layer's own folder.
+#pragma once
+
+#include <string>
+
+#include "engine/reactor/unique_fd.h"
+#include "engine/storage/tar_reader.h"
+
+namespace engine::storage {
+
+enum class WhiteoutForm : unsigned char {
+    overlay,  // .wh.x -> character device 0:0; .wh..wh..opq -> trusted.overlay.opaque=y
+    apply,    // what a whiteout names is deleted
+};
+
+struct UnpackedLayer {
+    std::string diff_id;  // sha256 of the uncompressed tar
+    int64_t size = 0;     // bytes of its regular files
+    int64_t entries = 0;
+};
+
+// root: an empty folder's descriptor, borrowed. The source may be compressed; it is read to its end. The process's umask
+// must be 0. A failure leaves a part of the tree behind: the caller discards it.
+Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root, WhiteoutForm form);
+
+// "a/./b//" -> "a/b"; "" for the root. ".." is refused: no layer needs it and nothing good does it.
+Result<std::string> clean_path(std::string_view path);
+
+}  // namespace engine::storage

@@ -1,0 +1,17 @@
+// Trees of files: removed, copied. Blocking, fd-relative, never through a symlink.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/reactor/result.h"
+
+namespace engine::storage {
+
+// What `name` in the folder is, with all below it. Nothing there: no error.
+Result<void> remove_tree_at(int folder, const char* name);
+// Adds the layer under `from` to the tree under `into`: whiteouts and opaque marks in overlay form are obeyed, not
+// copied. Both are borrowed folder descriptors. Hard links inside one layer stay hard links.
+Result<void> apply_layer(int from, int into);
+
+}  // namespace engine::storage
