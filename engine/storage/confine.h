@@ -1,0 +1,12 @@
+// A worker locks itself in before it touches foreign bytes.
+#pragma once
+
+#include "engine/reactor/result.h"
+
+namespace engine::storage {
+
+// Own mount namespace, chroot into `folder`, only the capabilities that making files needs, no_new_privs, a seccomp
+// allow list (a call outside it fails with EPERM). Descriptors already open stay usable. umask becomes 0.
+Result<void> confine_to(const char* folder);
+
+}  // namespace engine::storage

@@ -1,0 +1,91 @@
+#include "engine/storage/worker.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <span>
+
+#include "engine/reactor/try.h"
+#include "engine/storage/archive_load.h"
+#include "engine/storage/confine.h"
+#include "engine/storage/decompress.h"
+#include "engine/storage/tree.h"
+
+namespace engine::storage {
+namespace {
+
+Result<std::string> load(const char* folder) {
+    TRY_VOID(confine_to(folder));
+    const UniqueFd root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) return fail_errno(errno, "open the layers' folder");
+    FdSource input(0);
+    TRY(const auto images, load_archive(input, root.get()));
+    return encode_images(images);
+}
+
+Result<std::string> import(const char* folder) {
+    TRY_VOID(confine_to(folder));
+    if (::mkdirat(AT_FDCWD, "/0", 0755) != 0) return fail_errno(errno, "create layer folder");
+    const UniqueFd root(::open("/0", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) return fail_errno(errno, "open the layer's folder");
+    FdSource input(0);
+    TRY(const auto layer, unpack_layer(input, root.get(), WhiteoutForm::overlay));
+    LoadedImage image;
+    image.layers.push_back({"0", layer.diff_id, layer.size});
+    std::vector<LoadedImage> images;
+    images.push_back(std::move(image));
+    return encode_images(images);
+}
+
+Result<std::string> copy(const char* folder, std::span<char*> layers) {
+    std::vector<UniqueFd> from;
+    for (const char* layer : layers) {
+        from.emplace_back(::open(layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!from.back()) return fail_errno(errno, std::string("open ") + layer);
+    }
+    TRY_VOID(confine_to(folder));
+    const UniqueFd into(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!into) return fail_errno(errno, "open the tree");
+    for (const auto& layer : from) {
+        TRY_VOID(apply_layer(layer.get(), into.get()));
+    }
+    return encode_images({});
+}
+
+Result<std::string> remove(std::span<char*> trees) {
+    for (const char* tree : trees) {
+        TRY_VOID(remove_tree_at(AT_FDCWD, tree));
+    }
+    return encode_images({});
+}
+
+Result<std::string> perform(std::string_view verb, std::span<char*> arguments) {
+    if (verb == "load" && arguments.size() == 1) return load(arguments[0]);
+    if (verb == "import" && arguments.size() == 1) return import(arguments[0]);
+    if (verb == "copy" && !arguments.empty()) return copy(arguments[0], arguments.subspan(1));
+    if (verb == "remove") return remove(arguments);
+    return fail(ErrorKind::internal, "unknown worker verb " + std::string(verb));
+}
+
+}  // namespace
+
+int worker_main(int argc, char** argv) {
+    ::signal(SIGPIPE, SIG_IGN);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);  // nobody is left to read the answer
+    const std::span<char*> arguments(argv, static_cast<size_t>(argc));
+    if (arguments.empty()) return 2;
+    const auto done = perform(arguments[0], arguments.subspan(1));
+    const std::string record = done ? *done : encode_error(done.error());
+    for (std::string_view left = record; !left.empty();) {
+        const ssize_t put = ::write(worker_result_fd, left.data(), left.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return 3;
+        left.remove_prefix(static_cast<size_t>(put));
+    }
+    return done ? 0 : 1;
+}
+
+}  // namespace engine::storage
