@@ -1,0 +1,17 @@
+// Named limits of the runtime.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace engine::runtime {
+
+constexpr std::size_t kCreateBodyBytes = std::size_t{4} << 20;
+constexpr std::size_t kLogLineBytes = 16 * 1024;               // longer lines are split, as dockerd does
+constexpr std::size_t kLogRecordBytes = std::size_t{1} << 20;  // a longer record in a log file is broken
+constexpr std::int64_t kMemoryMinimum = std::int64_t{6} << 20;
+constexpr std::int64_t kShmSizeDefault = std::int64_t{64} << 20;
+constexpr std::int64_t kLogFileBytesDefault = 100'000'000;
+constexpr int kLogFilesDefault = 3;
+
+}  // namespace engine::runtime
