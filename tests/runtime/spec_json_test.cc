@@ -1,0 +1,37 @@
+#include "engine/runtime/spec_json.h"
+
+#include <gtest/gtest.h>
+
+namespace engine::runtime {
+namespace {
+
+TEST(SpecJson, MergesAndComesBack) {
+    auto spec = parse_create_body(
+        R"({"Image":"busybox","Cmd":"true","Env":["A=1"],"Odd":[1],"HostConfig":{"Memory":8388608,"Binds":["/a:/b:ro"]}})");
+    ASSERT_TRUE(spec) << spec.error().message();
+    EXPECT_EQ(spec->cmd, std::vector<std::string>{"true"});
+    ASSERT_TRUE(merge_image_config(*spec, R"({"Cmd":["sh"],"Env":["A=0","PATH=/bin"],"Entrypoint":["e"],"Labels":{"k":"v"}})"));
+    EXPECT_EQ(spec->env, (std::vector<std::string>{"A=1", "PATH=/bin"}));
+    auto again = parse_spec(spec_text(*spec));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->cmd, spec->cmd);
+    EXPECT_EQ(again->entrypoint, std::vector<std::string>{"e"});
+    EXPECT_EQ(again->labels.at("k"), "v");
+    EXPECT_EQ(again->memory, 8388608);
+    EXPECT_EQ(spec_text(*again), spec_text(*spec));
+    EXPECT_NE(complete_config(*spec, "abc").find(R"("Hostname":"abc")"), std::string::npos);
+    EXPECT_NE(complete_host_config(*spec).find(R"("ShmSize":67108864)"), std::string::npos);
+}
+
+TEST(SpecJson, WrongTypesAreNamed) {
+    auto spec = parse_create_body(R"({"HostConfig":{"Memory":"1g"}})");
+    ASSERT_FALSE(spec);
+    EXPECT_EQ(spec.error().message(), "invalid JSON: json: cannot unmarshal string into Go struct field "
+                                      "CreateRequest.HostConfig.Memory of type int64");
+    EXPECT_FALSE(parse_create_body("{"));
+    EXPECT_FALSE(parse_create_body(""));
+    EXPECT_FALSE(parse_create_body("[]"));
+}
+
+}  // namespace
+}  // namespace engine::runtime
