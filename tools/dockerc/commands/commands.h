@@ -1,0 +1,29 @@
+// One function per command, each in the file of its name.
+#pragma once
+
+#include "tools/dockerc/command.h"
+
+namespace dockerc {
+
+#define DOCKERC_COMMAND(name) int name##_command(const Command& command, Client& client, Arguments arguments)
+DOCKERC_COMMAND(attach);
+DOCKERC_COMMAND(create);
+DOCKERC_COMMAND(images);
+DOCKERC_COMMAND(import);
+DOCKERC_COMMAND(info);
+DOCKERC_COMMAND(inspect);
+DOCKERC_COMMAND(kill);
+DOCKERC_COMMAND(load);
+DOCKERC_COMMAND(logs);
+DOCKERC_COMMAND(ps);
+DOCKERC_COMMAND(rm);
+DOCKERC_COMMAND(rmi);
+DOCKERC_COMMAND(run);
+DOCKERC_COMMAND(start);
+DOCKERC_COMMAND(stop);
+DOCKERC_COMMAND(tag);
+DOCKERC_COMMAND(version);
+DOCKERC_COMMAND(wait);
+#undef DOCKERC_COMMAND
+
+}  // namespace dockerc

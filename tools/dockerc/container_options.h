@@ -1,0 +1,31 @@
+// The options of run and create, and the create body they make.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/dockerc/command.h"
+
+namespace dockerc {
+
+struct ContainerOptions {
+    bool interactive = false, tty = false, detach = false, remove = false, read_only = false, privileged = false;
+    bool sig_proxy = true;
+    std::string name, user, workdir, hostname, memory, cpus, cpu_shares, network, cidfile, shm_size, stop_signal;
+    std::string detach_keys, log_driver, memory_swap, pids_limit;
+    std::optional<std::string> entrypoint;
+    std::optional<int> stop_timeout;
+    std::vector<std::string> env, env_files, volumes, mounts, labels, cap_add, cap_drop, security_opts, tmpfs, ulimits;
+    std::vector<std::string> log_opts, attach;
+    std::string image;
+    std::vector<std::string> command;
+};
+
+void add_container_options(CommandLine& line, ContainerOptions& options, bool run);
+Result<std::string> create_body(const ContainerOptions& options);
+
+// Makes the container (pulls the image when the engine lacks it), prints warnings, writes the cidfile. The id.
+Result<std::string> create_container(Client& client, const ContainerOptions& options);
+
+}  // namespace dockerc
