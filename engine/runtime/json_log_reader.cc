@@ -1,0 +1,164 @@
+#include "engine/runtime/json_log_reader.h"
+
+#include <time.h>
+
+#include <cstring>
+
+#include "engine/runtime/limits.h"
+
+namespace engine::runtime {
+namespace {
+
+bool digits(std::string_view text, std::size_t at, std::size_t count, int& out) {
+    if (at + count > text.size()) return false;
+    out = 0;
+    for (std::size_t i = at; i < at + count; ++i) {
+        if (text[i] < '0' || text[i] > '9') return false;
+        out = out * 10 + (text[i] - '0');
+    }
+    return true;
+}
+
+bool hex4(std::string_view text, std::size_t at, unsigned& out) {
+    if (at + 4 > text.size()) return false;
+    out = 0;
+    for (const char c : text.substr(at, 4)) {
+        const int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        if (v < 0) return false;
+        out = out * 16 + static_cast<unsigned>(v);
+    }
+    return true;
+}
+
+void append_utf8(std::string& out, unsigned c) {
+    auto put = [&out](unsigned byte) { out += static_cast<char>(byte); };
+    if (c < 0x80) return put(c);
+    if (c < 0x800) return put(0xc0 | c >> 6), put(0x80 | (c & 63));
+    if (c < 0x10000) return put(0xe0 | c >> 12), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
+    put(0xf0 | c >> 18), put(0x80 | (c >> 12 & 63)), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
+}
+
+// Takes a JSON string off the front of `in`. A string without escapes is returned in place, another in `buffer`.
+bool take_string(std::string_view& in, std::string& buffer, std::string_view& out) {
+    if (in.empty() || in[0] != '"') return false;
+    in.remove_prefix(1);
+    const std::size_t quote = in.find('"');
+    if (quote == std::string_view::npos) return false;
+    if (!std::memchr(in.data(), '\\', quote)) {
+        out = in.substr(0, quote);
+        in.remove_prefix(quote + 1);
+        return true;
+    }
+    buffer.clear();
+    while (true) {
+        const std::size_t at = in.find_first_of("\"\\");
+        if (at == std::string_view::npos) return false;
+        buffer.append(in.substr(0, at));
+        const char found = in[at];
+        in.remove_prefix(at + 1);
+        if (found == '"') break;
+        if (in.empty()) return false;
+        const char code = in[0];
+        in.remove_prefix(1);
+        static constexpr std::string_view kCodes = "\"\\/bfnrt", kBytes = "\"\\/\b\f\n\r\t";
+        if (const std::size_t i = kCodes.find(code); i != std::string_view::npos) {
+            buffer += kBytes[i];
+            continue;
+        }
+        unsigned c = 0, low = 0;
+        if (code != 'u' || !hex4(in, 0, c)) return false;
+        in.remove_prefix(4);
+        if (c >= 0xd800 && c < 0xdc00 && in.starts_with("\\u") && hex4(in, 2, low) && low >= 0xdc00 && low < 0xe000) {
+            c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+            in.remove_prefix(6);
+        } else if (c >= 0xd800 && c < 0xe000) {
+            c = 0xfffd;
+        }
+        append_utf8(buffer, c);
+    }
+    out = buffer;
+    return true;
+}
+
+bool take(std::string_view& in, std::string_view word) {
+    if (!in.starts_with(word)) return false;
+    in.remove_prefix(word.size());
+    return true;
+}
+
+}  // namespace
+
+bool parse_rfc3339(std::string_view text, std::int64_t& ns) {
+    tm parts{};
+    if (text.size() < 20 || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':')
+        return false;
+    if (!digits(text, 0, 4, parts.tm_year) || !digits(text, 5, 2, parts.tm_mon) || !digits(text, 8, 2, parts.tm_mday) ||
+        !digits(text, 11, 2, parts.tm_hour) || !digits(text, 14, 2, parts.tm_min) || !digits(text, 17, 2, parts.tm_sec))
+        return false;
+    parts.tm_year -= 1900;
+    parts.tm_mon -= 1;
+    std::int64_t fraction = 0, unit = 100'000'000;
+    std::size_t at = 19;
+    if (text[at] == '.')
+        for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, unit /= 10) fraction += (text[at] - '0') * unit;
+    std::int64_t offset = 0;
+    const std::string_view zone = text.substr(at);
+    int hours = 0, minutes = 0;
+    if (zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && digits(zone, 1, 2, hours) && digits(zone, 4, 2, minutes)) {
+        offset = (zone[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    } else if (zone != "Z") {
+        return false;
+    }
+    const std::int64_t seconds = timegm(&parts) - offset;
+    return !__builtin_mul_overflow(seconds, std::int64_t{1'000'000'000}, &ns) && !__builtin_add_overflow(ns, fraction, &ns);
+}
+
+bool JsonLogDecoder::next_line(std::string_view& block, std::string_view& line) {
+    if (partial_used_) partial_.clear(), partial_used_ = false;
+    while (true) {
+        const std::size_t end = block.find('\n');
+        const std::string_view part = block.substr(0, end);
+        const bool fits = !oversized_ && partial_.size() + part.size() <= kLogRecordBytes;
+        block.remove_prefix(end == std::string_view::npos ? block.size() : end + 1);
+        if (end == std::string_view::npos) {
+            oversized_ = !fits;
+            fits ? void(partial_.append(part)) : partial_.clear();
+            return false;
+        }
+        if (fits) {
+            line = part;
+            if (!partial_.empty()) line = partial_.append(part), partial_used_ = true;
+            return true;
+        }
+        ++skipped_;
+        partial_.clear();
+        oversized_ = false;
+    }
+}
+
+bool JsonLogDecoder::parse(std::string_view line, LogEntry& entry) {
+    std::string unused;
+    std::string_view stream;
+    const bool sound = take(line, R"({"log":)") && take_string(line, text_, entry.log) && take(line, R"(,"stream":)") &&
+                       take_string(line, unused, stream) && take(line, R"(,"time":)") &&
+                       take_string(line, unused, entry.time) && line == "}" && parse_rfc3339(entry.time, entry.time_ns);
+    if (!sound) return ++skipped_, false;
+    entry.stream = stream == "stderr" ? LogStream::stderr_ : LogStream::stdout_;
+    return true;
+}
+
+std::size_t tail_start(std::string_view block, std::uint64_t lines, std::uint64_t& found) {
+    found = 0;
+    std::size_t at = block.size();
+    while (found < lines && at > 0) {
+        const void* newline = memrchr(block.data(), '\n', at - 1);
+        ++found;
+        if (!newline) return 0;
+        at = static_cast<std::size_t>(static_cast<const char*>(newline) - block.data()) + 1;
+        if (found == lines) return at;
+        // the line found ends with this newline; the next search looks in front of it
+    }
+    return at;
+}
+
+}  // namespace engine::runtime
