@@ -1,0 +1,222 @@
+#include "engine/runtime/linux/cgroup.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "engine/reactor/try.h"
+#include "engine/reactor/unique_fd.h"
+
+namespace engine::runtime {
+namespace {
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+    std::vector<std::string_view> out;
+    while (!text.empty()) {
+        size_t end = std::min(text.find(separator), text.size());
+        if (end != 0) out.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+constexpr std::string_view kControllers[] = {"cpu",     "cpuacct", "cpuset",  "memory",     "devices", "freezer", "blkio",
+                                             "pids",    "net_cls", "net_prio", "perf_event", "hugetlb", "rdma",    "misc"};
+
+Result<std::string> read_text(const std::string& path) {
+    UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return fail_errno(errno, path);
+    std::string out;
+    char buffer[16384];
+    while (true) {
+        ssize_t got = read(fd.get(), buffer, sizeof buffer);
+        if (got < 0) return fail_errno(errno, path);
+        if (got == 0) return out;
+        out.append(buffer, static_cast<size_t>(got));
+    }
+}
+
+Result<void> write_text(const std::string& path, std::string_view text) {
+    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd) return fail_errno(errno, path);
+    if (write(fd.get(), text.data(), text.size()) < 0) return fail_errno(errno, path);
+    return {};
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view word) {
+    return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+std::string limit_text(int64_t value) { return value < 0 ? "max" : std::to_string(value); }
+
+// The documented conversion of shares (2..262144) to a weight (1..10000).
+int64_t weight_of(int64_t shares) { return 1 + (std::clamp<int64_t>(shares, 2, 262144) - 2) * 9999 / 262142; }
+
+void add_v1(LaunchCgroup& group, const CgroupHierarchy& h, const CgroupLimits& l) {
+    auto write = [&](std::string_view file, int64_t value, bool optional = false) {
+        if (value != 0) group.writes.push_back({group.directory + "/" + std::string(file), std::to_string(value), optional});
+    };
+    if (contains(h.controllers, "memory")) {
+        write("memory.limit_in_bytes", l.memory);
+        int64_t both = l.memory_swap == 0 && l.memory > 0 ? l.memory * 2 : l.memory_swap;
+        write("memory.memsw.limit_in_bytes", both, l.memory_swap == 0);
+    }
+    if (contains(h.controllers, "cpu")) {
+        write("cpu.shares", l.cpu_shares);
+        write("cpu.cfs_period_us", l.cpu_period);
+        write("cpu.cfs_quota_us", l.cpu_quota);
+    }
+    if (contains(h.controllers, "pids") && l.pids != 0) {
+        group.writes.push_back({group.directory + "/pids.max", limit_text(l.pids), false});
+    }
+}
+
+void add_v2(LaunchCgroup& group, const CgroupLimits& l) {
+    auto write = [&](std::string_view file, std::string value, bool optional = false) {
+        group.writes.push_back({group.directory + "/" + std::string(file), std::move(value), optional});
+    };
+    if (l.memory != 0) write("memory.max", limit_text(l.memory));
+    if (l.memory_swap < 0) {
+        write("memory.swap.max", "max");
+    } else if (l.memory > 0) {
+        int64_t swap = l.memory_swap == 0 ? l.memory : l.memory_swap - l.memory;
+        write("memory.swap.max", std::to_string(std::max<int64_t>(swap, 0)), l.memory_swap == 0);
+    }
+    if (l.cpu_shares != 0) write("cpu.weight", std::to_string(weight_of(l.cpu_shares)));
+    if (l.cpu_quota != 0 || l.cpu_period != 0) {
+        int64_t period = l.cpu_period == 0 ? 100000 : l.cpu_period;
+        write("cpu.max", (l.cpu_quota > 0 ? std::to_string(l.cpu_quota) : std::string("max")) + " " + std::to_string(period));
+    }
+    if (l.pids != 0) write("pids.max", limit_text(l.pids));
+}
+
+std::string directory_of(const CgroupHierarchy& h, std::string_view parent) {
+    while (parent.starts_with('/')) parent.remove_prefix(1);
+    return h.mount_point + "/" + std::string(parent);
+}
+
+Result<void> make_directories(const std::string& base, const std::string& path) {
+    for (size_t at = base.size() + 1; at <= path.size(); ++at) {
+        if (at != path.size() && path[at] != '/') continue;
+        std::string part = path.substr(0, at);
+        if (mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir " + part);
+    }
+    return {};
+}
+
+Result<void> fill_cpuset(const CgroupHierarchy& h, const std::string& directory) {
+    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+        TRY(std::string own, read_text(directory + file));
+        if (own.size() > 1) continue;
+        TRY(std::string all, read_text(h.mount_point + file));
+        TRY_VOID(write_text(directory + file, all));
+    }
+    return write_text(directory + "/cgroup.clone_children", "1");
+}
+
+}  // namespace
+
+bool CgroupHost::has(std::string_view controller) const {
+    return std::any_of(hierarchies.begin(), hierarchies.end(),
+                       [&](const CgroupHierarchy& h) { return contains(h.controllers, controller); });
+}
+
+CgroupHost parse_cgroup_mounts(std::string_view mountinfo) {
+    CgroupHost host;
+    CgroupHierarchy unified;
+    for (std::string_view line : split(mountinfo, '\n')) {
+        size_t dash = line.find(" - ");
+        if (dash == std::string_view::npos) continue;
+        auto before = split(line.substr(0, dash), ' ');
+        auto after = split(line.substr(dash + 3), ' ');
+        if (before.size() < 5 || after.empty()) continue;
+        CgroupHierarchy h;
+        h.mount_point = before[4];
+        h.mount_name = h.mount_point.substr(h.mount_point.rfind('/') + 1);
+        if (after[0] == "cgroup2") {
+            if (unified.mount_point.empty()) unified = std::move(h);
+            continue;
+        }
+        if (after[0] != "cgroup" || after.size() < 3) continue;
+        bool seen = std::any_of(host.hierarchies.begin(), host.hierarchies.end(),
+                                [&](const CgroupHierarchy& other) { return other.mount_name == h.mount_name; });
+        if (seen) continue;
+        for (std::string_view word : split(after[2], ',')) {
+            bool named = word.starts_with("name=");
+            if (!named && std::find(std::begin(kControllers), std::end(kControllers), word) == std::end(kControllers)) continue;
+            if (!named) h.controllers.emplace_back(word);
+            if (!h.options.empty()) h.options += ',';
+            h.options += named && h.controllers.empty() ? "none," + std::string(word) : std::string(word);
+        }
+        if (!h.options.empty()) host.hierarchies.push_back(std::move(h));
+    }
+    if (host.hierarchies.empty() && !unified.mount_point.empty()) {
+        host.v2 = true;
+        unified.mount_name.clear();
+        host.hierarchies.push_back(std::move(unified));
+    }
+    return host;
+}
+
+Result<CgroupHost> detect_cgroups() {
+    TRY(std::string text, read_text("/proc/self/mountinfo"));
+    CgroupHost host = parse_cgroup_mounts(text);
+    if (host.v2) {
+        TRY(std::string list, read_text(host.hierarchies[0].mount_point + "/cgroup.controllers"));
+        while (!list.empty() && list.back() == '\n') list.pop_back();
+        for (std::string_view word : split(list, ' ')) host.hierarchies[0].controllers.emplace_back(word);
+    }
+    return host;
+}
+
+Result<void> prepare_cgroup_parent(const CgroupHost& host, std::string_view parent) {
+    for (const auto& h : host.hierarchies) {
+        std::string directory = directory_of(h, parent);
+        TRY_VOID(make_directories(h.mount_point, directory));
+        if (contains(h.controllers, "cpuset") && !host.v2) {
+            TRY_VOID(fill_cpuset(h, directory));
+        }
+        if (!host.v2) continue;
+        for (const auto& controller : h.controllers) {
+            std::string word = "+" + controller;
+            ignore_result(write_text(h.mount_point + "/cgroup.subtree_control", word), "another owner may forbid it");
+            ignore_result(write_text(directory + "/cgroup.subtree_control", word), "a limit that needs it will fail by name");
+        }
+    }
+    return {};
+}
+
+std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_view parent, std::string_view id,
+                                            const CgroupLimits& limits) {
+    std::vector<LaunchCgroup> out;
+    for (const auto& h : host.hierarchies) {
+        LaunchCgroup group;
+        group.directory = directory_of(h, parent) + "/" + std::string(id);
+        group.mount_name = h.mount_name;
+        group.options = h.options;
+        if (host.v2) {
+            add_v2(group, limits);
+        } else {
+            add_v1(group, h, limits);
+        }
+        out.push_back(std::move(group));
+    }
+    return out;
+}
+
+Result<void> remove_cgroups(const CgroupHost& host, std::string_view parent, std::string_view id) {
+    int first_error = 0;
+    std::string where;
+    for (const auto& h : host.hierarchies) {
+        std::string directory = directory_of(h, parent) + "/" + std::string(id);
+        if (rmdir(directory.c_str()) == 0 || errno == ENOENT || first_error != 0) continue;
+        first_error = errno;
+        where = directory;
+    }
+    if (first_error != 0) return fail_errno(first_error, "rmdir " + where);
+    return {};
+}
+
+}  // namespace engine::runtime
