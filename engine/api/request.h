@@ -8,6 +8,7 @@
 
 #include "engine/api/api_version.h"
 #include "engine/reactor/byte_stream.h"
+#include "engine/reactor/stop_token.h"
 
 namespace engine::api {
 
@@ -24,6 +25,8 @@ struct Request {
     bool upgrade_tcp = false;                                 // `Upgrade: tcp` was asked for
     bool expects_continue = false;
     ByteSource* body = nullptr;                               // lives as long as the request
+
+    reactor::StopToken stop;                                  // the server stops, or a watched client has gone
 
     // "" when absent. The first of several.
     std::string_view header(std::string_view lower_case_name) const;

@@ -25,6 +25,7 @@ const llhttp_settings_t& RequestParser::settings() {
         s.on_method = on_method;
         s.on_url = on_url;
         s.on_header_field = on_header_field;
+        s.on_header_field_complete = on_header_field_complete;
         s.on_header_value = on_header_value;
         s.on_headers_complete = on_headers_complete;
         s.on_body = on_body;
@@ -91,12 +92,17 @@ int RequestParser::on_header_field(llhttp_t* parser, const char* at, std::size_t
     auto& headers = p.request_->headers;
     p.head_bytes_ += length;
     if (p.head_bytes_ > header_bytes_max) return p.refuse(431, "Request Header Fields Too Large");
-    if (headers.empty() || p.value_began_) {
+    if (headers.empty() || p.field_done_) {
         if (headers.size() == headers_max) return p.refuse(431, "Request Header Fields Too Large");
         headers.emplace_back();
-        p.value_began_ = false;
+        p.field_done_ = false;
     }
     for (std::size_t i = 0; i < length; ++i) headers.back().first += lower(at[i]);
+    return 0;
+}
+
+int RequestParser::on_header_field_complete(llhttp_t* parser) {
+    self(parser).field_done_ = true;
     return 0;
 }
 
@@ -104,7 +110,6 @@ int RequestParser::on_header_value(llhttp_t* parser, const char* at, std::size_t
     RequestParser& p = self(parser);
     p.head_bytes_ += length + 4;
     if (p.head_bytes_ > header_bytes_max) return p.refuse(431, "Request Header Fields Too Large");
-    p.value_began_ = true;
     p.request_->headers.back().second.append(at, length);
     return 0;
 }
@@ -116,7 +121,7 @@ void RequestParser::head_complete() {
     r.upgrade_tcp = contains_token(r.header("connection"), "upgrade") && !r.header("upgrade").empty();
     r.expects_continue = contains_token(r.header("expect"), "100-continue");
     head_bytes_ = 0;
-    value_began_ = false;
+    field_done_ = false;
     paused_at_ = ParseStep::headers;
 }
 

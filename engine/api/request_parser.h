@@ -40,6 +40,7 @@ private:
     static int on_method(llhttp_t* parser, const char* at, std::size_t length);
     static int on_url(llhttp_t* parser, const char* at, std::size_t length);
     static int on_header_field(llhttp_t* parser, const char* at, std::size_t length);
+    static int on_header_field_complete(llhttp_t* parser);
     static int on_header_value(llhttp_t* parser, const char* at, std::size_t length);
     static int on_headers_complete(llhttp_t* parser);
     static int on_body(llhttp_t* parser, const char* at, std::size_t length);
@@ -56,7 +57,7 @@ private:
     ParseStep paused_at_ = ParseStep::need_input;
     int error_status_ = 0;
     const char* error_text_ = "";
-    bool value_began_ = false;
+    bool field_done_ = false;   // true exactly when the last header's name is complete
 };
 
 }  // namespace engine::api

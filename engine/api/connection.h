@@ -1,0 +1,61 @@
+// One client: requests in order, each answered before the next is looked at (pipelined ones wait in the buffer).
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "engine/api/request.h"
+#include "engine/api/request_parser.h"
+#include "engine/api/response.h"
+#include "engine/api/router.h"
+#include "engine/reactor/io.h"
+
+namespace engine::api {
+
+class Connection {
+public:
+    Connection(UniqueFd fd, const Router* router, reactor::StopToken stop);
+    // Until the client leaves, misbehaves, is idle too long, or the server stops.
+    Task<void> serve();
+
+private:
+    friend class Response;
+    friend class RawStream;
+
+    class Body : public ByteSource {
+    public:
+        explicit Body(Connection* connection) : connection_(connection) {}
+        Task<std::size_t> read(std::span<std::byte> buffer) override { return connection_->read_body(buffer); }
+
+    private:
+        Connection* connection_;
+    };
+
+    Task<bool> next_head();             // false: the client left between requests
+    Task<void> answer();
+    Task<void> call_handler(Response* response);
+    Task<void> watched(Response* response, const Route* route);
+    Task<void> watch_client(reactor::StopSource* gone, reactor::StopToken answered);
+    Task<std::size_t> read_body(std::span<std::byte> buffer);
+    Task<bool> drain_body();            // false: too much is left, the connection ends
+    Task<std::size_t> receive(reactor::StopToken stop);
+    Task<void> refuse(int status, std::string_view text);
+    ParseStep parse();
+
+    UniqueFd fd_;
+    const Router* router_;
+    reactor::StopToken stop_;
+    Request request_;
+    RequestParser parser_{&request_};
+    Body body_{this};
+    std::unique_ptr<char[]> input_;
+    std::size_t input_begin_ = 0;
+    std::size_t input_end_ = 0;
+    std::string_view piece_;            // of the body, in input_, not yet read
+    bool body_ended_ = false;
+    bool continue_sent_ = false;
+    std::string out_;                   // keeps its capacity between answers
+};
+
+}  // namespace engine::api

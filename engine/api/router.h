@@ -1,0 +1,46 @@
+// One table of every endpoint.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/api/request.h"
+#include "engine/api/response.h"
+
+namespace engine::api {
+
+struct Services;   // what handlers work on: services.h
+
+using Handler = Task<void> (*)(Services& services, Request& request, Response& response);
+
+enum class Watch : unsigned char {
+    no,       // the answer comes at once, or depends on the client's own bytes
+    client,   // the handler may wait long: its token stops when the client goes away
+};
+
+struct Route {
+    std::string_view method;
+    // "/containers/{}/json"; {} captures one segment, {*} one or more (image names hold slashes).
+    std::string_view pattern;
+    Handler handler;
+    Watch watch = Watch::no;
+};
+
+class Router {
+public:
+    Router(std::span<const Route> routes, Services* services) : routes_(routes), services_(services) {}
+    // Fills request.captures. Not found: "page not found", as dockerd words it.
+    Result<const Route*> find(Request& request) const;
+    Services& services() const { return *services_; }
+
+private:
+    std::span<const Route> routes_;
+    Services* services_;
+};
+
+// Exposed for its tests: the captures of `path` under `pattern`, or none.
+bool match_pattern(std::string_view pattern, std::string_view path, std::vector<std::string_view>& captures);
+
+}  // namespace engine::api

@@ -1,0 +1,37 @@
+// What the handlers work on. Filled by the composition root; the services outlive the server.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/reactor/units.h"
+
+namespace engine::api {
+
+// Facts about this engine and host that do not change while it runs.
+struct SystemFacts {
+    std::string id;                      // of this data root
+    std::string name;                    // host name
+    std::string data_root;
+    std::string storage_driver;
+    std::string backing_filesystem;
+    std::string cgroup_driver = "cgroupfs";
+    int cgroup_version = 1;
+    std::string log_driver = "json-file";
+    std::vector<std::string> labels;
+    bool debug = false;
+};
+
+struct ObjectCounts {
+    std::int64_t containers = 0, running = 0, paused = 0, stopped = 0, images = 0;
+};
+
+struct Services {
+    SystemFacts facts;
+    // Counted when asked for.
+    ObjectCounts (*count)(void* context) = nullptr;
+    void* count_context = nullptr;
+};
+
+}  // namespace engine::api

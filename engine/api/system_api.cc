@@ -1,0 +1,127 @@
+#include "engine/api/system_api.h"
+
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "engine/api/host_facts.h"
+#include "engine/api/services.h"
+#include "engine/api/version.h"
+#include "engine/reactor/json_writer.h"
+#include "engine/reactor/log.h"
+#include "engine/reactor/loop.h"
+#include "engine/reactor/time_text.h"
+
+namespace engine::api {
+namespace {
+
+std::string build_time() { return rfc3339_nano(ENGINE_BUILD_TIME * second); }
+
+void write_version_platform(json::Writer& w, const KernelFacts& kernel) {
+    w.key("Platform").begin_object().field("Name", "dockercd").end_object();
+    w.key("Components").begin_array().begin_object();
+    w.field("Name", "Engine").field("Version", ENGINE_VERSION).key("Details").begin_object();
+    w.field("ApiVersion", version_text(api_version_newest)).field("Arch", kernel.go_machine).field("BuildTime", build_time());
+    w.field("Experimental", "false").field("GitCommit", ENGINE_COMMIT).field("GoVersion", "none (C++20)");
+    w.field("KernelVersion", kernel.release).field("MinAPIVersion", version_text(api_version_oldest)).field("Os", "linux");
+    w.end_object().end_object().end_array();
+}
+
+void write_info_plugins(json::Writer& w) {
+    w.key("Plugins").begin_object();
+    w.field("Volume", std::vector<std::string>{"local"});
+    w.field("Network", std::vector<std::string>{"host", "null"});
+    w.field_null("Authorization");
+    w.field("Log", std::vector<std::string>{"json-file", "none"});
+    w.end_object();
+}
+
+void write_info_cgroups(json::Writer& w, const SystemFacts& facts) {
+    const ControllerFacts& has = controller_facts(facts.cgroup_version);
+    w.field("MemoryLimit", has.memory).field("SwapLimit", has.swap);
+    if (facts.cgroup_version == 1) w.field("KernelMemoryTCP", false).field("OomKillDisable", has.oom_kill_disable);
+    w.field("CpuCfsPeriod", has.cpu_quota).field("CpuCfsQuota", has.cpu_quota);
+    w.field("CPUShares", has.cpu_shares).field("CPUSet", has.cpuset).field("PidsLimit", has.pids);
+    w.field("CgroupDriver", facts.cgroup_driver).field("CgroupVersion", std::to_string(facts.cgroup_version));
+}
+
+std::vector<std::string> info_warnings(const SystemFacts& facts) {
+    const ControllerFacts& has = controller_facts(facts.cgroup_version);
+    std::vector<std::string> warnings;
+    if (!has.memory) warnings.emplace_back("WARNING: No memory limit support");
+    if (!has.swap) warnings.emplace_back("WARNING: No swap limit support");
+    if (!has.cpu_shares) warnings.emplace_back("WARNING: No cpu shares support");
+    if (!has.cpuset) warnings.emplace_back("WARNING: No cpuset support");
+    if (!has.pids) warnings.emplace_back("WARNING: No pids limit support");
+    return warnings;
+}
+
+void write_info_host(json::Writer& w, const SystemFacts& facts) {
+    const KernelFacts kernel = kernel_facts();
+    w.field("KernelVersion", kernel.release).field("OperatingSystem", os_facts().pretty_name);
+    w.field("OSVersion", os_facts().version_id).field("OSType", "linux").field("Architecture", kernel.machine);
+    w.field("NCPU", get_nprocs()).field("MemTotal", memory_total());
+    w.field("BridgeNfIptables", bridge_netfilter(false)).field("BridgeNfIp6tables", bridge_netfilter(true));
+    w.field("IPv4Forwarding", ipv4_forwarding());
+    w.field("SystemTime", rfc3339_nano(realtime_ns())).field("Name", facts.name);
+    w.field("HttpProxy", "").field("HttpsProxy", "").field("NoProxy", "");
+}
+
+// Things of dockerd that this engine does without: present, so that clients which read them find what they expect.
+void write_info_absent(json::Writer& w) {
+    w.key("Swarm").begin_object().field("NodeID", "").field("NodeAddr", "").field("LocalNodeState", "inactive");
+    w.field("ControlAvailable", false).field("Error", "").field_null("RemoteManagers").end_object();
+    w.key("RegistryConfig").begin_object();
+    w.field_raw("InsecureRegistryCIDRs", "[\"::1/128\",\"127.0.0.0/8\"]").field_raw("IndexConfigs", "{}");
+    w.field_raw("Mirrors", "[]").end_object();
+    w.field_null("GenericResources").field("ExperimentalBuild", false).field("LiveRestoreEnabled", true);
+    w.field("Isolation", "").field("InitBinary", "").field_raw("DefaultAddressPools", "[]").field_raw("CDISpecDirs", "[]");
+    w.key("Runtimes").begin_object().key("dockercd").begin_object().field("path", "dockercd-keeper").end_object().end_object();
+    w.field("DefaultRuntime", "dockercd").field("ProductLicense", "Apache-2.0").field("IndexServerAddress", "https://index.docker.io/v1/");
+    for (const char* name : {"ContainerdCommit", "RuncCommit", "InitCommit"}) w.key(name).begin_object().field("ID", "").end_object();
+}
+
+}  // namespace
+
+Task<void> get_ping(Services&, Request&, Response& response) {
+    response.add_header("Builder-Version", "1");
+    response.add_header("Swarm", "inactive");
+    response.add_header("Cache-Control", "no-cache, no-store, must-revalidate");
+    response.add_header("Pragma", "no-cache");
+    return response.send(200, "text/plain; charset=utf-8", "OK");
+}
+
+Task<void> get_version(Services&, Request&, Response& response) {
+    const KernelFacts kernel = kernel_facts();
+    json::Writer w;
+    w.begin_object();
+    write_version_platform(w, kernel);
+    w.field("Version", ENGINE_VERSION).field("ApiVersion", version_text(api_version_newest));
+    w.field("MinAPIVersion", version_text(api_version_oldest)).field("GitCommit", ENGINE_COMMIT);
+    w.field("GoVersion", "none (C++20)").field("Os", "linux").field("Arch", kernel.go_machine);
+    w.field("KernelVersion", kernel.release).field("BuildTime", build_time());
+    w.end_object();
+    return response.send_json(200, w.take());
+}
+
+Task<void> get_info(Services& services, Request&, Response& response) {
+    const SystemFacts& facts = services.facts;
+    const ObjectCounts counts = services.count(services.count_context);
+    json::Writer w;
+    w.begin_object();
+    w.field("ID", facts.id).field("Containers", counts.containers).field("ContainersRunning", counts.running);
+    w.field("ContainersPaused", counts.paused).field("ContainersStopped", counts.stopped).field("Images", counts.images);
+    w.field("Driver", facts.storage_driver).key("DriverStatus").begin_array();
+    w.value(std::vector<std::string>{"Backing Filesystem", facts.backing_filesystem}).end_array();
+    write_info_plugins(w);
+    write_info_cgroups(w, facts);
+    w.field("Debug", facts.debug).field("NFd", open_descriptors()).field("NGoroutines", reactor::frames_live());
+    w.field("NEventsListener", 0).field("LoggingDriver", facts.log_driver);
+    write_info_host(w, facts);
+    w.field("DockerRootDir", facts.data_root).field("Labels", facts.labels).field("ServerVersion", ENGINE_VERSION);
+    w.field("SecurityOptions", std::vector<std::string>{"name=seccomp,profile=builtin", "name=cgroupns"});
+    write_info_absent(w);
+    w.field("Warnings", info_warnings(facts)).end_object();
+    return response.send_json(200, w.take());
+}
+
+}  // namespace engine::api

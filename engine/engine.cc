@@ -1,0 +1,167 @@
+#include "engine/engine.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "engine/api/routes.h"
+#include "engine/api/server.h"
+#include "engine/reactor/io.h"
+#include "engine/reactor/log.h"
+#include "engine/reactor/scope.h"
+#include "engine/reactor/try.h"
+
+namespace engine {
+namespace {
+
+Result<void> make_directory(const std::string& path, unsigned mode) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) return fail_errno(error.value(), "making " + path);
+    if (chmod(path.c_str(), mode) != 0) return fail_errno(errno, "chmod " + path);
+    return {};
+}
+
+Result<UniqueFd> lock_data_root(const std::string& data_root) {
+    const std::string path = data_root + "/engine.lock";
+    UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno(errno, path);
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        char pid[32] = {};
+        [[maybe_unused]] const ssize_t got = pread(fd.get(), pid, sizeof pid - 1, 0);
+        return fail(ErrorKind::conflict, "another engine (pid " + std::string(pid) + ") uses the data root " + data_root +
+                                             ": stop it, or give this engine another --data-root");
+    }
+    const std::string pid = std::to_string(getpid());
+    if (ftruncate(fd.get(), 0) != 0 || pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) return fail_errno(errno, path);
+    return fd;
+}
+
+// An identifier of the data root that stays: made once, kept beside the state.
+Result<std::string> engine_id(const std::string& data_root) {
+    const std::string path = data_root + "/engine-id";
+    char text[64] = {};
+    if (UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)); fd) {
+        const ssize_t got = read(fd.get(), text, 36);
+        if (got == 36) return std::string(text, 36);
+    }
+    UniqueFd random(open("/proc/sys/kernel/random/uuid", O_RDONLY | O_CLOEXEC));
+    if (!random || read(random.get(), text, 36) != 36) return fail_errno(errno, "making an engine id");
+    UniqueFd fd(open((path + ".new").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!fd || write(fd.get(), text, 36) != 36 || rename((path + ".new").c_str(), path.c_str()) != 0)
+        return fail_errno(errno, path);
+    return std::string(text, 36);
+}
+
+std::string filesystem_name(const std::string& path) {
+    struct statfs info {};
+    if (statfs(path.c_str(), &info) != 0) return "unknown";
+    switch (static_cast<unsigned long>(info.f_type)) {
+        case EXT4_SUPER_MAGIC: return "extfs";
+        case 0x58465342UL: return "xfs";
+        case 0x9123683EUL: return "btrfs";
+        case TMPFS_MAGIC: return "tmpfs";
+        case OVERLAYFS_SUPER_MAGIC: return "overlayfs";
+        default: return "unknown";
+    }
+}
+
+}  // namespace
+
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::create(Options options) {
+    if (geteuid() != 0) return fail(ErrorKind::forbidden, "dockercd must run as root");
+    std::unique_ptr<Engine> engine(new Engine(std::move(options)));
+    TRY_VOID(engine->prepare_directories());
+    TRY(engine->lock_, lock_data_root(engine->options_.data_root));
+    TRY_VOID(engine->gather_facts());
+    sigset_t taken;
+    sigemptyset(&taken);
+    for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&taken, signal);
+    sigprocmask(SIG_BLOCK, &taken, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    engine->signals_.reset(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!engine->signals_) return fail_errno(errno, "signalfd");
+    return engine;
+}
+
+Result<void> Engine::prepare_directories() {
+    TRY_VOID(make_directory(options_.data_root, 0710));
+    TRY_VOID(make_directory(options_.exec_root, 0700));
+    return {};
+}
+
+Result<void> Engine::gather_facts() {
+    api::SystemFacts& facts = services_.facts;
+    TRY(facts.id, engine_id(options_.data_root));
+    char host_name[256] = {};
+    gethostname(host_name, sizeof host_name - 1);
+    facts.name = host_name;
+    facts.data_root = options_.data_root;
+    facts.storage_driver = options_.storage_driver.empty() ? "overlay2" : options_.storage_driver;
+    facts.backing_filesystem = filesystem_name(options_.data_root);
+    struct statfs cgroups {};
+    facts.cgroup_version = statfs("/sys/fs/cgroup", &cgroups) == 0 && cgroups.f_type == CGROUP2_SUPER_MAGIC ? 2 : 1;
+    facts.log_driver = options_.log_driver;
+    facts.labels = options_.labels;
+    facts.debug = options_.debug;
+    services_.count = [](void*) { return api::ObjectCounts{}; };
+    return {};
+}
+
+Task<void> Engine::run() {
+    reactor::StopSource stop;
+    reactor::Scope scope("engine");
+    scope.spawn("signals", handle_signals(&stop));
+    const api::Router router(api::routes(), &services_);
+    api::Server server(router, {});
+    Result<void> listening;
+    for (const std::string& host : options_.hosts) {
+        auto sockets = api::listen_on(host, options_.group);
+        if (!sockets) {
+            listening = fail(std::move(sockets.error()));
+            break;
+        }
+        for (api::Listening& socket : *sockets) {
+            log_info("API listen on " + socket.address);
+            server.serve(std::move(socket));
+        }
+    }
+    if (listening) {
+        auto stopped = co_await reactor::sleep_until(INT64_MAX, stop.token());
+        ignore_result(stopped, "it ends only by a signal");
+    }
+    scope.request_stop();
+    CO_TRY_VOID(co_await server.close());
+    CO_TRY_VOID(co_await scope.join());
+    co_return listening;
+}
+
+Task<void> Engine::handle_signals(reactor::StopSource* stop) {
+    signalfd_siginfo info{};
+    const auto buffer = std::as_writable_bytes(std::span(&info, 1));
+    while (true) {
+        CO_TRY(auto events, co_await io::poll(signals_.get(), POLLIN, stop->token()));
+        ignore_result(events, "readable is all it can be");
+        CO_TRY(auto got, co_await io::read(signals_.get(), buffer));
+        if (got != sizeof info) continue;
+        if (info.ssi_signo == SIGUSR1) {
+            log_info("tasks:");
+            const std::string tree = reactor::task_tree();
+            [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, tree.data(), tree.size());
+            continue;
+        }
+        log_info(std::string("stopping on ") + strsignal(static_cast<int>(info.ssi_signo)) + ": containers go on");
+        stop->request_stop();
+        co_return Result<void>{};
+    }
+}
+
+}  // namespace engine

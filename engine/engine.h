@@ -1,0 +1,34 @@
+// The composition root: the only place that knows everyone. Builds the services, serves, takes them down in reverse.
+#pragma once
+
+#include <memory>
+
+#include "engine/api/services.h"
+#include "engine/options.h"
+#include "engine/reactor/loop.h"
+#include "engine/reactor/unique_fd.h"
+
+namespace engine {
+
+class Engine {
+public:
+    // Refuses, with a sentence, what would fail later: no root, a data root in use, directories that cannot be made.
+    static Result<std::unique_ptr<Engine>> create(Options options);
+    ~Engine();
+
+    // Serves until SIGTERM or SIGINT. Containers go on without us.
+    Task<void> run();
+
+private:
+    explicit Engine(Options options) : options_(std::move(options)) {}
+    Result<void> prepare_directories();
+    Result<void> gather_facts();
+    Task<void> handle_signals(reactor::StopSource* stop);
+
+    Options options_;
+    UniqueFd lock_;       // flock on DATA/engine.lock, held for life
+    UniqueFd signals_;
+    api::Services services_;
+};
+
+}  // namespace engine

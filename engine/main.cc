@@ -1,0 +1,55 @@
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "engine/api/version.h"
+#include "engine/engine.h"
+#include "engine/options.h"
+#include "engine/reactor/log.h"
+#include "engine/reactor/try.h"
+
+namespace {
+
+using namespace engine;
+
+LogLevel level_of(const Options& options) {
+    if (options.debug || options.log_level == "debug") return LogLevel::debug;
+    if (options.log_level == "warn") return LogLevel::warn;
+    if (options.log_level == "error") return LogLevel::error;
+    return LogLevel::info;
+}
+
+Result<void> write_pidfile(const std::string& path) {
+    if (path.empty()) return {};
+    std::FILE* file = std::fopen(path.c_str(), "we");
+    if (!file) return fail_errno(errno, path);
+    std::fprintf(file, "%d\n", getpid());
+    std::fclose(file);
+    return {};
+}
+
+Result<void> serve(const Options& options) {
+    TRY(auto loop, reactor::Loop::create({.plain_ring = options.plain_ring, .log_slow_turns = options.debug}));
+    TRY(auto engine, Engine::create(options));
+    TRY_VOID(write_pidfile(options.pidfile));
+    auto served = loop->run(engine->run());
+    if (!options.pidfile.empty()) unlink(options.pidfile.c_str());
+    return served;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    auto options = parse_options(argc, argv);
+    if (!options) {
+        std::fprintf(stderr, "dockercd: %s\n", options.error().message().c_str());
+        return 125;
+    }
+    if (options->help) return std::fputs(options_help().c_str(), stdout) < 0;
+    if (options->version) return std::printf("dockercd version %s\n", ENGINE_VERSION) < 0;
+    log_level_set(level_of(*options));
+    auto served = serve(*options);
+    if (served) return 0;
+    log_error(served.error().message());
+    return 1;
+}
