@@ -1,0 +1,48 @@
+"""One engine with the busybox image loaded, for each class of tests."""
+import unittest
+
+import harness
+
+
+class EngineCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if not harness.clis():
+            raise unittest.SkipTest('no docker CLI: none on PATH, none unpacked')
+        cls.engine = harness.Engine()
+        cls.addClassCleanup(cls.engine.destroy)
+        cls.engine.start()
+        status, body, _ = cls.engine.load(harness.save_tar('busybox:latest', [harness.busybox_layer()]))
+        if status != 200 or b'"error"' in body:
+            raise AssertionError(f'loading busybox: {status} {body!r}')
+
+    def tearDown(self):
+        if not self.engine.alive():
+            log = self.engine.log()[-3000:]
+            self.engine.start()
+            self.fail('the engine died: ' + log)
+
+    def docker(self, *args, **keys):
+        return self.engine.docker(*args, **keys)
+
+    def ok(self, *args, **keys):
+        """Output of a docker command that must succeed."""
+        r = self.docker(*args, **keys)
+        self.assertEqual(r.returncode, 0, (args, r.stdout[-500:], r.stderr[-500:]))
+        return r.stdout.strip()
+
+    def run_(self, *args, **keys):
+        """docker run --rm --network none ARGS."""
+        return self.docker('run', '--rm', '--network', 'none', *args, **keys)
+
+    def sh(self, script, *options, image='busybox'):
+        """What a shell script in a fresh container prints."""
+        r = self.run_(*options, image, 'sh', '-c', script)
+        self.assertEqual(r.returncode, 0, (script, r.stdout[-500:], r.stderr[-500:]))
+        return r.stdout.strip()
+
+    def start(self, *args):
+        """Id of a detached container, removed when the test ends."""
+        cid = self.ok('run', '-d', '--network', 'none', *args)
+        self.addCleanup(self.docker, 'rm', '-f', cid)
+        return cid
