@@ -8,12 +8,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <set>
 
 #include "engine/reactor/try.h"
 #include "engine/storage/decompress.h"
 #include "engine/storage/digest.h"
 #include "engine/storage/limits.h"
 #include "engine/storage/manifest.h"
+#include "engine/storage/tree.h"
 
 namespace engine::storage {
 namespace {
@@ -74,6 +77,14 @@ Result<std::string> link_target(const std::string& path, const TarEntry& entry) 
         link.remove_prefix(3);
     }
     return clean_path(base + "/" + std::string(link));
+}
+
+Result<void> clone_folder(int folder, const std::string& from, const std::string& to) {
+    if (::mkdirat(folder, to.c_str(), 0755) != 0) return fail_errno(errno, "create layer folder");
+    const UniqueFd source(::openat(folder, from.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd copy(::openat(folder, to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!source || !copy) return fail_errno(errno, "open layer folder");
+    return apply_layer(source.get(), copy.get(), true);
 }
 
 // What a very old archive lacks: its config says nothing about the layers it stands on.
@@ -150,6 +161,8 @@ Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder
 
     TRY(auto described, read_archive(blobs, aliases));
     std::vector<LoadedImage> out;
+    std::map<std::string, std::string> folder_of_chain;
+    std::set<std::string> taken;
     for (auto& image : described) {
         LoadedImage loaded;
         for (const auto& name : image.layers) {
@@ -172,6 +185,21 @@ Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder
             if (facts.diff_ids[i] != loaded.layers[i].diff_id)
                 return fail(ErrorKind::invalid, "invalid diffID for layer " + std::to_string(i) + ": expected \"" +
                                                     facts.diff_ids[i] + "\", got \"" + loaded.layers[i].diff_id + "\"");
+        }
+        // One folder for each chain: the same layer on another parent is another layer, and needs its own tree.
+        std::string chain;
+        for (auto& layer : loaded.layers) {
+            chain = chain.empty() ? layer.diff_id : sha256_of(chain + " " + layer.diff_id);
+            auto& folder_name = folder_of_chain[chain];
+            if (folder_name.empty()) {
+                folder_name = layer.folder;
+                if (!taken.insert(layer.folder).second) {
+                    folder_name = std::to_string(layers.size() + taken.size());
+                    taken.insert(folder_name);
+                    TRY_VOID(clone_folder(folder, layer.folder, folder_name));
+                }
+            }
+            layer.folder = folder_name;
         }
         loaded.config = std::move(image.config);
         loaded.tags = std::move(image.tags);

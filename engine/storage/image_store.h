@@ -12,6 +12,7 @@
 
 #include "engine/reactor/byte_stream.h"
 #include "engine/reactor/scope.h"
+#include "engine/storage/archive_load.h"
 #include "engine/storage/database.h"
 #include "engine/storage/reference.h"
 #include "engine/storage/storage_backend.h"
@@ -82,19 +83,17 @@ public:
     void release(std::string_view image_id);
 
 private:
-    struct Worked;
-    struct UnpackedImage;
     ImageStore(Options options, Database& db, StorageBackend& backend);
     Result<void> reconcile();
+    Result<void> use_tag(const std::string& reference, const std::string& id);
+    Task<std::vector<LoadedImage>> unpack(std::string verb, ByteSource* body, std::string folder, reactor::StopToken stop);
     Task<std::string> run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop);
     Task<void> feed(ByteSource* body, int fd, reactor::StopToken stop);
     Task<void> delete_tree(std::string path);
     void discard(std::string path);
-    Result<std::string> commit_image(const UnpackedImage& image, const std::string& folder);
-    Result<int64_t> commit_layer(int64_t parent, const std::string& chain_id, const std::string& diff_id, int64_t size,
-                                 const std::string& folder, std::vector<ChainLink>& chain);
+    Result<std::string> commit_image(const LoadedImage& image, const std::string& folder);
     Result<void> delete_image(const std::string& id, std::vector<RemovedItem>& out);
-    void collect_layers();
+    Result<void> collect_layers(std::vector<RemovedItem>* out);
     Result<std::string> resolve(std::string_view name) const;
     Image describe(const ImageRow& row) const;
     std::vector<const LayerRow*> chain_of(int64_t top) const;  // bottom first
@@ -111,7 +110,6 @@ private:
     std::map<std::string, std::pair<int, int64_t>, std::less<>> held_;  // image id -> containers, its top layer
     std::vector<std::string> problems_;
     uint64_t jobs_ = 0;
-    int busy_ = 0;  // loads and imports under way: layers are not collected meanwhile
 };
 
 }  // namespace engine::storage

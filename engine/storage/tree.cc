@@ -52,6 +52,7 @@ Result<void> remove_folder(int folder, const char* name, size_t depth) {
 
 class Copier {
 public:
+    explicit Copier(bool verbatim) : verbatim_(verbatim) {}
     Result<void> folder(int from, int into, size_t depth);
 
 private:
@@ -60,16 +61,17 @@ private:
     Result<void> attributes(int from, const char* name, int into, const struct stat& source);
 
     std::map<std::pair<dev_t, ino_t>, std::pair<std::shared_ptr<UniqueFd>, std::string>> linked_;
+    bool verbatim_;
 };
 
 // Extended attributes go by /proc-free means only where a descriptor can be had: files and folders.
-Result<void> copy_xattrs(int from, int into) {
+Result<void> copy_xattrs(int from, int into, bool verbatim) {
     std::string names(64 << 10, '\0');
     const ssize_t size = ::flistxattr(from, names.data(), names.size());
     if (size <= 0) return {};
     std::string value(limits::xattr_value_bytes_max, '\0');
     for (const char* name = names.data(); name < names.data() + size; name += std::string_view(name).size() + 1) {
-        if (std::string_view(name).starts_with("trusted.overlay.")) continue;
+        if (!verbatim && std::string_view(name).starts_with("trusted.overlay.")) continue;
         const ssize_t length = ::fgetxattr(from, name, value.data(), value.size());
         if (length < 0) continue;
         if (::fsetxattr(into, name, value.data(), static_cast<size_t>(length), 0) != 0 && errno != EOPNOTSUPP &&
@@ -117,7 +119,7 @@ Result<void> Copier::attributes(int from, const char* name, int into, const stru
         const UniqueFd a(::openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
         const UniqueFd b(::openat(into, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
         if (!a || !b) return fail_errno(errno, std::string("open ") + name);
-        TRY_VOID(copy_xattrs(a.get(), b.get()));
+        TRY_VOID(copy_xattrs(a.get(), b.get(), verbatim_));
     }
     if (!S_ISLNK(source.st_mode) && ::fchmodat(into, name, source.st_mode & 07777, 0) != 0)
         return fail_errno(errno, std::string("chmod ") + name);
@@ -132,7 +134,7 @@ Result<void> Copier::one(int from, int into, const char* name, size_t depth) {
     if (::fstatat(from, name, &source, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, std::string("stat ") + name);
     struct stat there{};
     const bool exists = ::fstatat(into, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
-    if (S_ISCHR(source.st_mode) && source.st_rdev == 0) return remove_tree_at(into, name);
+    if (!verbatim_ && S_ISCHR(source.st_mode) && source.st_rdev == 0) return remove_tree_at(into, name);
     if (S_ISDIR(source.st_mode)) {
         const UniqueFd below(::openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!below) return fail_errno(errno, std::string("open ") + name);
@@ -194,14 +196,14 @@ Result<void> remove_tree_at(int folder, const char* name) {
     return remove_folder(folder, name, 0);
 }
 
-Result<void> apply_layer(int from, int into) {
-    Copier copier;
+Result<void> apply_layer(int from, int into, bool verbatim) {
+    Copier copier(verbatim);
     TRY_VOID(copier.folder(from, into, 0));
     struct stat root{};
     if (::fstat(from, &root) != 0 || ::fchown(into, root.st_uid, root.st_gid) != 0 ||
         ::fchmod(into, root.st_mode & 07777) != 0)
         return fail_errno(errno, "copy the root folder's attributes");
-    TRY_VOID(copy_xattrs(from, into));
+    TRY_VOID(copy_xattrs(from, into, verbatim));
     const timespec times[2] = {root.st_mtim, root.st_mtim};
     ::futimens(into, times);
     return {};

@@ -12,6 +12,7 @@ namespace engine::storage {
 Result<void> remove_tree_at(int folder, const char* name);
 // Adds the layer under `from` to the tree under `into`: whiteouts and opaque marks in overlay form are obeyed, not
 // copied. Both are borrowed folder descriptors. Hard links inside one layer stay hard links.
-Result<void> apply_layer(int from, int into);
+// verbatim: marks are copied as they are.
+Result<void> apply_layer(int from, int into, bool verbatim = false);
 
 }  // namespace engine::storage

@@ -1,0 +1,211 @@
+#include "engine/storage/image_store.h"
+
+#include <algorithm>
+
+#include "engine/reactor/try.h"
+#include "engine/storage/digest.h"
+#include "engine/storage/manifest.h"
+
+namespace engine::storage {
+namespace {
+
+tl::unexpected<Error> no_such_image(std::string_view name) {
+    return fail(ErrorKind::not_found, "No such image: " + std::string(name));
+}
+
+std::string short_id(std::string_view id) {
+    if (id.starts_with("sha256:")) id.remove_prefix(7);
+    return std::string(id.substr(0, 12));
+}
+
+std::string familiar_of(const std::string& reference) {
+    const auto parsed = parse_reference(reference);
+    return parsed ? parsed->familiar() : reference;
+}
+
+}  // namespace
+
+std::vector<const LayerRow*> ImageStore::chain_of(int64_t top) const {
+    std::vector<const LayerRow*> out;
+    for (auto at = layers_.find(top); at != layers_.end() && out.size() <= layers_.size();
+         at = layers_.find(at->second.parent))
+        out.push_back(&at->second);
+    std::reverse(out.begin(), out.end());
+    return out;
+}
+
+std::vector<std::string> ImageStore::references_of(std::string_view id) const {
+    std::vector<std::string> out;
+    for (const auto& [reference, image] : tags_)
+        if (image == id) out.push_back(reference);
+    return out;
+}
+
+Image ImageStore::describe(const ImageRow& row) const {
+    Image out;
+    out.id = row.id;
+    out.config = row.config;
+    out.loaded_at = row.loaded_at;
+    for (const LayerRow* layer : chain_of(row.top_layer)) {
+        out.chain.push_back({layer->number});
+        out.diff_ids.push_back(layer->diff_id);
+        out.size += layer->size;
+    }
+    for (const auto& reference : references_of(row.id)) out.tags.push_back(familiar_of(reference));
+    return out;
+}
+
+std::vector<Image> ImageStore::list() const {
+    std::vector<Image> out;
+    for (const auto& [id, row] : images_) out.push_back(describe(row));
+    return out;
+}
+
+Result<std::string> ImageStore::resolve(std::string_view name) const {
+    const std::string_view hex = name.starts_with("sha256:") ? name.substr(7) : name;
+    if (is_hex(hex) && hex.size() == 64) {
+        const auto at = images_.find("sha256:" + std::string(hex));
+        if (at != images_.end()) return at->first;
+        return no_such_image(name);
+    }
+    auto parsed = parse_reference(name);
+    if (!parsed && !is_hex(hex)) return fail(std::move(parsed).error());
+    std::string shown(name);
+    if (parsed) {
+        const Reference reference = with_default_tag(std::move(*parsed));
+        shown = reference.familiar();
+        if (!reference.digest.empty()) {
+            const auto at = images_.find(reference.digest);
+            if (at != images_.end()) return at->first;
+        } else if (const auto at = tags_.find(reference.text()); at != tags_.end()) {
+            return at->second;
+        }
+    }
+    if (!is_hex(hex)) return no_such_image(shown);
+    // A prefix that fits two images names none of them: dockerd's answer is the same sentence.
+    const std::string prefix = "sha256:" + std::string(hex);
+    auto at = images_.lower_bound(prefix);
+    if (at == images_.end() || !at->first.starts_with(prefix)) return no_such_image(shown);
+    const auto next = std::next(at);
+    if (next != images_.end() && next->first.starts_with(prefix)) return no_such_image(shown);
+    return at->first;
+}
+
+Result<Image> ImageStore::find(std::string_view name) const {
+    TRY(const std::string id, resolve(name));
+    return describe(images_.find(id)->second);
+}
+
+Result<void> ImageStore::use_tag(const std::string& reference, const std::string& id) {
+    TRY_VOID(db_.put_tag({reference, id}));
+    tags_[reference] = id;
+    return {};
+}
+
+Result<void> ImageStore::tag(std::string_view image, std::string_view reference) {
+    TRY(const std::string id, resolve(image));
+    TRY(auto parsed, parse_reference(reference));
+    if (!parsed.digest.empty()) return fail(ErrorKind::invalid, "refusing to create a tag with a digest reference");
+    return use_tag(with_default_tag(std::move(parsed)).text(), id);
+}
+
+int64_t ImageStore::layers_size() const {
+    int64_t out = 0;
+    for (const auto& [number, layer] : layers_) out += layer.size;
+    return out;
+}
+
+int64_t ImageStore::shared_size(std::string_view id) const {
+    std::map<int64_t, int> users;
+    for (const auto& [other, row] : images_)
+        for (const LayerRow* layer : chain_of(row.top_layer)) users[layer->number]++;
+    const auto at = images_.find(id);
+    if (at == images_.end()) return 0;
+    int64_t out = 0;
+    for (const LayerRow* layer : chain_of(at->second.top_layer))
+        if (users[layer->number] > 1) out += layer->size;
+    return out;
+}
+
+Result<void> ImageStore::delete_image(const std::string& id, std::vector<RemovedItem>& out) {
+    TRY_VOID(db_.begin());
+    const auto references = references_of(id);
+    const auto delete_rows = [&]() -> Result<void> {
+        for (const auto& reference : references) {
+            TRY_VOID(db_.delete_tag(reference));
+        }
+        TRY_VOID(db_.delete_image(id));
+        return db_.commit();
+    };
+    auto done = delete_rows();
+    if (!done) {
+        db_.rollback();
+        return done;
+    }
+    for (const auto& reference : references) {
+        out.push_back({true, familiar_of(reference)});
+        tags_.erase(reference);
+    }
+    images_.erase(id);
+    out.push_back({false, id});
+    return collect_layers(&out);
+}
+
+Result<std::vector<RemovedItem>> ImageStore::remove(std::string_view name, bool force, const UsersOf& users) {
+    TRY(const std::string id, resolve(name));
+    auto parsed = parse_reference(name);
+    std::string reference;
+    if (parsed) {
+        const std::string text = with_default_tag(std::move(*parsed)).text();
+        if (tags_.contains(text)) reference = text;
+    }
+    const auto references = references_of(id);
+    const auto used_by = users ? users(id) : std::vector<ContainerUse>();
+    const auto running = std::find_if(used_by.begin(), used_by.end(), [](const auto& use) { return use.running; });
+    std::vector<RemovedItem> out;
+    if (!reference.empty()) {
+        if (references.size() == 1 && !used_by.empty() && !force)
+            return fail(ErrorKind::conflict, "conflict: unable to remove repository reference \"" + std::string(name) +
+                                                 "\" (must force) - container " + short_id(used_by[0].container_id) +
+                                                 " is using its referenced image " + short_id(id));
+        if (references.size() > 1 || running != used_by.end()) {
+            TRY_VOID(db_.delete_tag(reference));
+            tags_.erase(reference);
+            out.push_back({true, familiar_of(reference)});
+            return out;
+        }
+        TRY_VOID(delete_image(id, out));
+        return out;
+    }
+    if (running != used_by.end())
+        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) +
+                                             " (cannot be forced) - image is being used by running container " +
+                                             short_id(running->container_id));
+    std::set<std::string> repositories;
+    for (const auto& each : references) repositories.insert(each.substr(0, each.rfind(':')));
+    if (repositories.size() > 1 && !force)
+        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) +
+                                             " (must be forced) - image is referenced in multiple repositories");
+    if (!used_by.empty() && !force)
+        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) +
+                                             " (must be forced) - image is being used by stopped container " +
+                                             short_id(used_by[0].container_id));
+    TRY_VOID(delete_image(id, out));
+    return out;
+}
+
+void ImageStore::hold(std::string_view image_id) {
+    const auto image = images_.find(image_id);
+    auto& held = held_[std::string(image_id)];
+    held.first++;
+    if (image != images_.end()) held.second = image->second.top_layer;
+}
+
+void ImageStore::release(std::string_view image_id) {
+    const auto at = held_.find(image_id);
+    if (at == held_.end() || --at->second.first > 0) return;
+    held_.erase(at);
+    ignore_result(collect_layers(nullptr), "what stays is collected at the next removal");
+}
+
+}  // namespace engine::storage
