@@ -259,8 +259,9 @@ Task<std::string> ImageStore::import(ByteSource& body, std::string config, std::
     }
     const std::string folder = options_.data_root + "/tmp/import-" + std::to_string(++jobs_);
     auto images = co_await unpack("import", &body, folder, stop);
-    Result<std::string> id = std::string();
     const auto commit = [&]() -> Result<std::string> {
+        if (!images) return tl::unexpected<Error>(std::move(images).error());
+        if (images->size() != 1) return fail(ErrorKind::internal, "the worker's answer is malformed");
         LoadedImage& image = images->front();
         TRY(image.config, make_config(config.empty() ? "{}" : config, image.layers[0].diff_id, now_text(), message));
         TRY(std::string made, commit_image(image, folder));
@@ -269,13 +270,7 @@ Task<std::string> ImageStore::import(ByteSource& body, std::string config, std::
         }
         return made;
     };
-    if (images && images->size() == 1) {
-        id = commit();
-    } else if (images) {
-        id = Result<std::string>(tl::unexpect, ErrorKind::internal, "the worker's answer is malformed");
-    } else {
-        id = Result<std::string>(tl::unexpect, std::move(images).error());
-    }
+    auto id = commit();
     discard(folder);
     co_return id;
 }
