@@ -52,6 +52,7 @@ struct Container {
     int error;
     uint8_t owed;  // Owed: messages the engine has not been sent yet
     bool exited;
+    bool forgotten;
     uint32_t next_owing;
     int64_t started_ns;
     int64_t exited_ns;
@@ -203,7 +204,7 @@ void send_owed() {
         }
         owing_head = c.next_owing;
         if (owing_head == kNone) owing_tail = kNone;
-        if (c.pid < 0) drop(c);
+        if (c.pid < 0 || c.forgotten) drop(c);
     }
     if (engine_fd >= 0 && list_end_owed) {
         KeeperReply reply{};
@@ -216,7 +217,7 @@ void send_owed() {
 void forget_owed() {
     for (uint32_t i = 0; i < used; ++i) {
         table[i].owed = 0;
-        if (table[i].pid < 0) drop(table[i]);
+        if (table[i].pid < 0 || (table[i].pid > 0 && table[i].forgotten)) drop(table[i]);
     }
     owing_head = owing_tail = kNone;
     list_end_owed = false;
@@ -331,7 +332,11 @@ void handle(const KeeperRequest& request, size_t length, int* fds) {
         }
         case KeeperMessage::forget:
             if (Container* c = find(request.id); c != nullptr && c->exited) {
-                if (c->owed == 0) drop(*c);
+                if (c->owed == 0) {
+                    drop(*c);
+                } else {
+                    c->forgotten = true;  // dropped when what is owed has been said
+                }
             }
             break;
         case KeeperMessage::close_stdin:
