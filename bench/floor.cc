@@ -387,15 +387,15 @@ int main(int argc, char** argv) {
     if (failed) return 1;
 
     std::sort(spent, spent + lives);
-    auto at = [&](double share) { return milliseconds(spent[std::min(lives - 1, static_cast<int>(share * lives))]); };
+    auto at = [&](int percent) { return milliseconds(spent[(lives * percent + 99) / 100 - 1]); };
     double rate = lives / (static_cast<double>(wall) / 1e9);
     size_t groups = floor.hierarchies.size();
     if (json) {
         printf("{\"lives\":%d,\"procs\":%d,\"cgroups\":%zu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"per_second\":%.1f}\n",
-               lives, procs, groups, at(0.50), at(0.99), rate);
+               lives, procs, groups, at(50), at(99), rate);
     } else {
         printf("floor: %d lives, %d at once, %zu cgroups each: p50 %.3f ms, p99 %.3f ms, %.1f per second\n", lives,
-               procs, groups, at(0.50), at(0.99), rate);
+               procs, groups, at(50), at(99), rate);
     }
     return 0;
 }

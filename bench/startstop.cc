@@ -62,16 +62,15 @@ std::vector<Row> rows;
 
 struct Samples {
     std::vector<std::int64_t> ns;
-    double at(double share) {
+    double at(std::size_t percent) {
         if (ns.empty()) return 0;
         std::sort(ns.begin(), ns.end());
-        auto index = std::min(ns.size() - 1, static_cast<std::size_t>(share * static_cast<double>(ns.size())));
-        return static_cast<double>(ns[index]) / 1e6;
+        return static_cast<double>(ns[(ns.size() * percent + 99) / 100 - 1]) / 1e6;
     }
 };
 
 void report(const std::string& engine, const std::string& mode, const std::string& what, Samples& samples) {
-    rows.push_back({engine, mode, what, "ms", samples.ns.size(), samples.at(0.50), samples.at(0.99)});
+    rows.push_back({engine, mode, what, "ms", samples.ns.size(), samples.at(50), samples.at(99)});
 }
 
 void report(const std::string& engine, const std::string& mode, const std::string& what, const char* unit,
