@@ -317,6 +317,33 @@ TEST_F(KeeperTest, BindsAndTmpfs) {
     EXPECT_NE(ended.output.find("read-only\ny\n"), std::string::npos) << ended.output;
 }
 
+TEST_F(KeeperTest, Terminal) {
+    UniqueFd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    ASSERT_TRUE(master);
+    ASSERT_EQ(grantpt(master.get()) | unlockpt(master.get()), 0);
+    UniqueFd slave(open(ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    LaunchInput in = input({"probe"});
+    in.tty = true;
+    auto plan = make_launch_plan(in);
+    ASSERT_TRUE(plan);
+    int status[2];
+    ASSERT_EQ(pipe2(status, O_CLOEXEC), 0);
+    request(KeeperMessage::start, in.id, kFdChildStdin | kFdStatus | kFdStdin, {slave.get(), status[1], master.get()}, *plan);
+    slave.reset();
+    close(status[1]);
+    LaunchFailure failure;
+    if (read(status[0], &failure, sizeof failure) != 0) ADD_FAILURE() << describe_failure(*plan, failure).message;
+    close(status[0]);
+    std::string output;
+    char buffer[4096];
+    for (ssize_t got; (got = read(master.get(), buffer, sizeof buffer)) > 0;) output.append(buffer, static_cast<size_t>(got));
+    EXPECT_EQ(receive().reply.type, KeeperMessage::started);
+    EXPECT_EQ(receive().reply.type, KeeperMessage::exited);
+    EXPECT_NE(output.find("\"controlling_tty\":true"), std::string::npos) << output;
+    EXPECT_NE(output.find(" /dev/console "), std::string::npos);
+    request(KeeperMessage::forget, in.id);
+}
+
 TEST_F(KeeperTest, SurvivesTheEngine) {
     LaunchInput in = input({"cat"});
     auto plan = make_launch_plan(in);
