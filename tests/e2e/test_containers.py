@@ -64,7 +64,8 @@ class Containers(EngineCase):
         self.ok('wait', cid)
         self.assertEqual(self.docker('logs', cid).stdout.split(), ['l1', 'l2', 'l3', 'l4', 'l5'])
         self.assertEqual(self.docker('logs', cid).stderr, 'e\n')
-        self.assertEqual(len(self.docker('logs', '--tail', '2', cid).stdout.split()), 1)
+        tail = self.docker('logs', '--tail', '2', cid)
+        self.assertEqual(len((tail.stdout + tail.stderr).split()), 2)
         self.assertRegex(self.ok('logs', '-t', cid).splitlines()[0], r'^\d{4}-\d\d-\d\dT[\d:.]+Z l1$')
         self.assertEqual(self.ok('logs', '--since', str(int(time.time()) + 100), cid), '')
 
@@ -117,7 +118,10 @@ class Containers(EngineCase):
         self.assertEqual(self.ok('inspect', '-f', '{{.State.Running}}', 'tty'), 'true')
 
     def test_attach(self):
-        cid = self.start('-i', 'busybox', 'cat')
-        r = self.docker('attach', cid, input='through\n', timeout=30)
-        self.assertEqual(r.stdout, 'through\n')
-        harness.until(lambda: self.ok('inspect', '-f', '{{.State.Running}}', cid) == 'false')
+        cid = self.ok('create', '-i', '--network', 'none', 'busybox', 'cat')
+        self.addCleanup(self.docker, 'rm', '-f', cid)
+        r = self.docker('start', '-ai', cid, input='through\n', timeout=30)
+        self.assertEqual((r.returncode, r.stdout), (0, 'through\n'))
+        cid = self.start('busybox', 'sh', '-c', 'sleep 1; echo late; exit 2')
+        r = self.docker('attach', cid, timeout=30)
+        self.assertEqual((r.returncode, r.stdout), (2, 'late\n'))
