@@ -97,7 +97,14 @@ Result<void> ImageStore::reconcile() {
     }
     for (auto& tag : tags)
         if (images_.contains(tag.image_id)) tags_[tag.reference] = tag.image_id;
-    for (const auto& name : names_in(root + "/tmp")) discard(root + "/tmp/" + name);
+    // Under another name first: what is deleted in the background must not be what this run makes anew.
+    const std::string prefix = root + "/tmp/old-" + std::to_string(now_ns()) + "-";
+    int aside = 0;
+    for (const auto& name : names_in(root + "/tmp")) {
+        const std::string from = root + "/tmp/" + name;
+        const std::string to = prefix + std::to_string(aside++);
+        discard(::rename(from.c_str(), to.c_str()) == 0 ? to : from);
+    }
     for (const auto& name : names_in(root + "/layers")) {
         if (name == "0" || !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
         if (layers_.contains(std::strtoll(name.c_str(), nullptr, 10))) continue;
