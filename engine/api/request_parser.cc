@@ -131,6 +131,8 @@ int RequestParser::on_headers_complete(llhttp_t* parser) {
 }
 
 int RequestParser::on_body(llhttp_t* parser, const char* at, std::size_t length) {
+    // Resumed in mid-body without input, llhttp reports an empty piece: pausing there again would never end.
+    if (length == 0) return 0;
     self(parser).body_ = {at, length};
     self(parser).paused_at_ = ParseStep::body;
     return HPE_PAUSED;
