@@ -13,6 +13,7 @@ constexpr Route table[] = {
     {"GET", "/info", get_info},
     // Without swarm and plugins dockerd answers these just so.
     {"GET", "/plugins", get_plugins},
+    {"GET", "/volumes", get_volumes},
     {"GET", "/swarm", no_swarm},
     {"GET", "/nodes", no_swarm},
     {"GET", "/nodes/{}", no_swarm},
