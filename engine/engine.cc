@@ -16,6 +16,9 @@
 #include "engine/reactor/log.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/container_service.h"
+#include "engine/runtime/keeper_client.h"
+#include "engine/storage/image_store.h"
 
 namespace engine {
 namespace {
@@ -112,11 +115,78 @@ Result<void> Engine::gather_facts() {
     facts.log_driver = options_.log_driver;
     facts.labels = options_.labels;
     facts.debug = options_.debug;
-    services_.count = [](void*) { return api::ObjectCounts{}; };
+    services_.count = [](void* context) { return static_cast<Engine*>(context)->count(); };
+    services_.count_context = this;
     return {};
 }
 
+api::ObjectCounts Engine::count() const {
+    api::ObjectCounts counts;
+    counts.images = static_cast<std::int64_t>(images_->count());
+    for (const auto& [id, container] : containers_->all()) {
+        ++counts.containers;
+        counts.running += container->state.status == runtime::ContainerStatus::running;
+        counts.paused += container->state.status == runtime::ContainerStatus::paused;
+    }
+    counts.stopped = counts.containers - counts.running - counts.paused;
+    return counts;
+}
+
+Task<void> Engine::open_services() {
+    const std::string& data = options_.data_root;
+    CO_TRY(db_, storage::Database::open(data + "/state.db"));
+    const bool overlay = options_.storage_driver.empty() ? storage::overlay_works(data) : options_.storage_driver == "overlay2";
+    if (!overlay && options_.storage_driver.empty()) log_warn(data + " cannot hold overlays: layers are copied");
+    backend_ = overlay ? storage::make_overlay_backend(data) : storage::make_copy_backend(data);
+    services_.facts.storage_driver = backend_->name();
+    std::error_code error;
+    const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
+    if (error) co_return fail_errno(error.value(), "/proc/self/exe");
+    storage::ImageStore::Options image_options;
+    image_options.data_root = data;
+    image_options.worker_path = self;
+    CO_TRY(images_, storage::ImageStore::open(image_options, *db_, *backend_));
+    const std::string keeper = std::filesystem::path(self).parent_path() / "dockercd-keeper";
+    CO_TRY(keeper_, co_await runtime::KeeperClient::open(keeper, options_.exec_root));
+    runtime::ContainerService::Options container_options;
+    container_options.data_root = data;
+    container_options.exec_root = options_.exec_root;
+    container_options.cgroup_parent = options_.cgroup_parent;
+    CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_));
+    services_.images = images_.get();
+    services_.containers = containers_.get();
+    co_return Result<void>{};
+}
+
+// In reverse; each may not have been reached.
+Task<void> Engine::close_services() {
+    if (containers_) {
+        CO_TRY_VOID(co_await containers_->close());
+    }
+    const bool idle = !containers_ || containers_->all().empty();
+    if (keeper_ && idle) keeper_->goodbye();
+    if (keeper_) {
+        CO_TRY_VOID(co_await keeper_->close());
+    }
+    if (images_) {
+        CO_TRY_VOID(co_await images_->scope().join());
+    }
+    containers_.reset();
+    keeper_.reset();
+    images_.reset();
+    co_return Result<void>{};
+}
+
 Task<void> Engine::run() {
+    auto opened = co_await open_services();
+    Result<void> served;
+    if (opened) served = co_await serve();
+    CO_TRY_VOID(co_await close_services());
+    CO_TRY_VOID(std::move(opened));
+    co_return served;
+}
+
+Task<void> Engine::serve() {
     reactor::StopSource stop;
     reactor::Scope scope("engine");
     scope.spawn("signals", handle_signals(&stop));

@@ -7,6 +7,8 @@
 #include "engine/options.h"
 #include "engine/reactor/loop.h"
 #include "engine/reactor/unique_fd.h"
+#include "engine/runtime/container_service.h"
+#include "engine/storage/storage_backend.h"
 
 namespace engine {
 
@@ -23,11 +25,21 @@ private:
     explicit Engine(Options options) : options_(std::move(options)) {}
     Result<void> prepare_directories();
     Result<void> gather_facts();
+    Task<void> open_services();
+    Task<void> close_services();
+    Task<void> serve();
+    api::ObjectCounts count() const;
     Task<void> handle_signals(reactor::StopSource* stop);
 
     Options options_;
     UniqueFd lock_;       // flock on DATA/engine.lock, held for life
     UniqueFd signals_;
+    // In the order of their making: each uses those above it.
+    std::unique_ptr<storage::Database> db_;
+    std::unique_ptr<storage::StorageBackend> backend_;
+    std::unique_ptr<storage::ImageStore> images_;
+    std::unique_ptr<runtime::KeeperClient> keeper_;
+    std::unique_ptr<runtime::ContainerService> containers_;
     api::Services services_;
 };
 

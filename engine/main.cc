@@ -7,6 +7,7 @@
 #include "engine/options.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/storage/worker.h"
 
 namespace {
 
@@ -40,6 +41,7 @@ Result<void> serve(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc > 1 && std::strcmp(argv[1], "worker") == 0) return storage::worker_main(argc - 2, argv + 2);
     auto options = parse_options(argc, argv);
     if (!options) {
         std::fprintf(stderr, "dockercd: %s\n", options.error().message().c_str());

@@ -1,6 +1,8 @@
 #include "engine/api/routes.h"
 
 #include "engine/api/absent_api.h"
+#include "engine/api/containers_api.h"
+#include "engine/api/images_api.h"
 #include "engine/api/system_api.h"
 
 namespace engine::api {
@@ -11,6 +13,18 @@ constexpr Route table[] = {
     {"HEAD", "/_ping", get_ping},
     {"GET", "/version", get_version},
     {"GET", "/info", get_info},
+    {"POST", "/containers/create", create_container},
+    {"POST", "/containers/{}/start", start_container},
+    {"POST", "/containers/{}/stop", stop_container},
+    {"POST", "/containers/{}/kill", kill_container},
+    {"POST", "/containers/{}/wait", wait_container, Watch::client},
+    {"POST", "/containers/{}/attach", attach_container},
+    {"POST", "/containers/{}/resize", resize_container},
+    {"DELETE", "/containers/{}", remove_container},
+    {"GET", "/images/json", list_images},
+    {"POST", "/images/load", load_images},
+    {"POST", "/images/{*}/tag", tag_image},
+    {"DELETE", "/images/{*}", remove_image},
     // Without swarm and plugins dockerd answers these just so.
     {"GET", "/plugins", get_plugins},
     {"GET", "/volumes", get_volumes},

@@ -7,6 +7,13 @@
 
 #include "engine/reactor/units.h"
 
+namespace engine::runtime {
+class ContainerService;
+}
+namespace engine::storage {
+class ImageStore;
+}
+
 namespace engine::api {
 
 // Facts about this engine and host that do not change while it runs.
@@ -29,6 +36,8 @@ struct ObjectCounts {
 
 struct Services {
     SystemFacts facts;
+    runtime::ContainerService* containers = nullptr;
+    storage::ImageStore* images = nullptr;
     // Counted when asked for.
     ObjectCounts (*count)(void* context) = nullptr;
     void* count_context = nullptr;

@@ -9,12 +9,12 @@
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/loop.h"
-#include "engine/reactor/time_text.h"
+#include "engine/runtime/go_time.h"
 
 namespace engine::api {
 namespace {
 
-std::string build_time() { return rfc3339_nano(ENGINE_BUILD_TIME * second); }
+std::string build_time() { return runtime::rfc3339_nano(ENGINE_BUILD_TIME * second); }
 
 void write_version_platform(json::Writer& w, const KernelFacts& kernel) {
     w.key("Platform").begin_object().field("Name", "dockercd").end_object();
@@ -62,7 +62,7 @@ void write_info_host(json::Writer& w, const SystemFacts& facts) {
     w.field("NCPU", get_nprocs()).field("MemTotal", memory_total());
     w.field("BridgeNfIptables", bridge_netfilter(false)).field("BridgeNfIp6tables", bridge_netfilter(true));
     w.field("IPv4Forwarding", ipv4_forwarding());
-    w.field("SystemTime", rfc3339_nano(realtime_ns())).field("Name", facts.name);
+    w.field("SystemTime", runtime::rfc3339_nano(realtime_ns())).field("Name", facts.name);
     w.field("HttpProxy", "").field("HttpsProxy", "").field("NoProxy", "");
 }
 

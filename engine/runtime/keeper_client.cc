@@ -80,14 +80,15 @@ struct KeeperClient::Pending {
     int error = 0;
 };
 
-KeeperClient::KeeperClient(UniqueFd socket, int) : socket_(std::move(socket)), scope_("keeper") {}
+KeeperClient::KeeperClient(UniqueFd socket) : socket_(std::move(socket)), scope_("keeper") {}
 
 KeeperClient::~KeeperClient() = default;
 
 Task<std::unique_ptr<KeeperClient>> KeeperClient::open(std::string binary, std::string exec_root) {
     const std::string path = exec_root + "/keeper.sock";
-    auto connected = connect_socket(path);
-    if (!connected) {
+    UniqueFd socket;
+    if (auto connected = connect_socket(path); connected) socket = std::move(*connected);
+    if (!socket) {
         const std::vector<std::string> argv = {binary, path, exec_root + "/keeper.lock"};
         const std::vector<std::string> environment;
         const reactor::FdMapping standard_error{2, 2};
@@ -98,10 +99,9 @@ Task<std::unique_ptr<KeeperClient>> KeeperClient::open(std::string binary, std::
         if (!status.ok() && status.code != 3)
             co_return fail(ErrorKind::internal, binary + " did not start (exit code " + std::to_string(status.code) +
                                                     "): see the lines above");
-        connected = connect_socket(path);
-        if (!connected) co_return fail(std::move(connected.error()));
+        CO_TRY(socket, connect_socket(path));
     }
-    std::unique_ptr<KeeperClient> client(new KeeperClient(std::move(*connected), 0));
+    std::unique_ptr<KeeperClient> client(new KeeperClient(std::move(socket)));
     client->scope_.spawn("keeper receive", client->receive_loop());
     client->send_simple(KeeperMessage::list, {});
     reactor::Deadline deadline(keeper_start_timeout);

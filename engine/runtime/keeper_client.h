@@ -74,7 +74,7 @@ public:
 
 private:
     struct Pending;
-    KeeperClient(UniqueFd socket, int version);
+    explicit KeeperClient(UniqueFd socket);
     Task<void> receive_loop();
     Result<void> receive_one();
     void send_simple(KeeperMessage type, std::string_view id);

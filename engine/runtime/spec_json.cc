@@ -128,6 +128,16 @@ constexpr Field kHostConfig[] = {
      R"(["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"])"},
 };
 
+// By value: a loop over value_unsafe() of a temporary would walk a destroyed object.
+simdjson::dom::array array_of(element value) {
+    simdjson::dom::array out;
+    return value.get(out) == simdjson::SUCCESS ? out : simdjson::dom::array();
+}
+object object_of(element value) {
+    object out;
+    return value.get(out) == simdjson::SUCCESS ? out : object();
+}
+
 std::string_view type_word(element value) {
     switch (value.type()) {
         case element_type::ARRAY: return "array";
@@ -165,10 +175,10 @@ tl::unexpected<Error> wrong_type(element value, std::string_view where, std::str
 
 bool all_strings(element value, element* wrong) {
     if (value.is_array()) {
-        for (element item : value.get_array().value_unsafe())
+        for (element item : array_of(value))
             if (!item.is_string() && !item.is_null()) return *wrong = item, false;
     } else {
-        for (auto item : value.get_object().value_unsafe())
+        for (auto item : object_of(value))
             if (!item.value.is_string() && !item.value.is_null()) return *wrong = item.value, false;
     }
     return true;
@@ -225,14 +235,14 @@ Result<void> check_section(object section, const Field (&fields)[N], std::string
 template <std::size_t N>
 std::string complete(std::string_view json, const Field (&fields)[N], std::string_view hostname) {
     simdjson::dom::parser parser;
-    element root;
+    element root{};
     object section;
     bool have = parser.parse(simdjson::padded_string(json)).get(root) == simdjson::SUCCESS &&
                 root.get(section) == simdjson::SUCCESS;
     json::Writer w;
     w.begin_object();
     for (const Field& field : fields) {
-        element value;
+        element value{};
         bool said = have && section.at_key(field.name).get(value) == simdjson::SUCCESS && !value.is_null();
         bool empty = said && value.is_string() && value.get_string().value_unsafe().empty();
         if (field.name == "Hostname" && (!said || empty)) {
@@ -255,48 +265,48 @@ public:
         return section_.at_key(name).get(value) == simdjson::SUCCESS && !value.is_null();
     }
     void read(std::string_view name, bool& out) const {
-        element v;
+        element v{};
         if (find(name, v) && v.is_bool()) out = v.get_bool().value_unsafe();
     }
     void read(std::string_view name, std::int64_t& out) const {
-        element v;
+        element v{};
         if (find(name, v) && v.is_int64()) out = v.get_int64().value_unsafe();
     }
     void read(std::string_view name, std::string& out) const {
-        element v;
+        element v{};
         if (find(name, v) && v.is_string()) out = std::string(v.get_string().value_unsafe());
     }
     void read(std::string_view name, std::vector<std::string>& out) const {
-        element v;
+        element v{};
         if (!find(name, v)) return;
         out.clear();
         if (v.is_string()) out.emplace_back(v.get_string().value_unsafe());
         if (!v.is_array()) return;
-        for (element item : v.get_array().value_unsafe())
+        for (element item : array_of(v))
             out.emplace_back(item.is_string() ? item.get_string().value_unsafe() : std::string_view());
     }
     void read(std::string_view name, std::map<std::string, std::string>& out) const {
-        element v;
+        element v{};
         if (!find(name, v) || !v.is_object()) return;
-        for (auto item : v.get_object().value_unsafe())
+        for (auto item : object_of(v))
             out[std::string(item.key)] =
                 item.value.is_string() ? std::string(item.value.get_string().value_unsafe()) : std::string();
     }
     void read_keys(std::string_view name, std::vector<std::string>& out) const {
-        element v;
+        element v{};
         if (!find(name, v) || !v.is_object()) return;
-        for (auto item : v.get_object().value_unsafe()) out.emplace_back(item.key);
+        for (auto item : object_of(v)) out.emplace_back(item.key);
     }
     template <class T>
     void read(std::string_view name, std::optional<T>& out) const {
-        element v;
+        element v{};
         if (!find(name, v)) return;
         T value{};
         read(name, value);
         out = std::move(value);
     }
     bool child(std::string_view name, object& out) const {
-        element v;
+        element v{};
         return find(name, v) && v.get(out) == simdjson::SUCCESS;
     }
 
@@ -412,7 +422,7 @@ void read_host_config(object section, ContainerSpec& spec) {
     r.read("OomKillDisable", spec.oom_kill_disable);
     r.read("MaskedPaths", spec.masked_paths);
     r.read("ReadonlyPaths", spec.readonly_paths);
-    object part;
+    object part{};
     if (r.child("LogConfig", part)) {
         Reader(part).read("Type", spec.log.type);
         Reader(part).read("Config", spec.log.options);
@@ -421,9 +431,9 @@ void read_host_config(object section, ContainerSpec& spec) {
         Reader(part).read("Name", spec.restart.name);
         Reader(part).read("MaximumRetryCount", spec.restart.maximum_retry_count);
     }
-    element list;
+    element list{};
     if (r.find("Ulimits", list) && list.is_array()) {
-        for (element item : list.get_array().value_unsafe()) {
+        for (element item : array_of(list)) {
             if (item.get(part) != simdjson::SUCCESS) continue;
             Ulimit& limit = spec.ulimits.emplace_back();
             Reader(part).read("Name", limit.name);
@@ -432,13 +442,13 @@ void read_host_config(object section, ContainerSpec& spec) {
         }
     }
     if (r.find("Mounts", list) && list.is_array()) {
-        for (element item : list.get_array().value_unsafe())
+        for (element item : array_of(list))
             if (item.get(part) == simdjson::SUCCESS) spec.mounts.push_back(read_mount(part));
     }
 }
 
 Result<object> parse_object(simdjson::dom::parser& parser, std::string_view text) {
-    element root;
+    element root{};
     if (auto error = parser.parse(text.data(), text.size()).get(root); error != simdjson::SUCCESS)
         return fail(ErrorKind::invalid, std::string("invalid JSON: ").append(simdjson::error_message(error)));
     object result;
@@ -450,7 +460,7 @@ Result<object> parse_object(simdjson::dom::parser& parser, std::string_view text
 }
 
 Result<void> section_object(const Reader& r, std::string_view name, object& out, bool& found) {
-    element value;
+    element value{};
     found = r.find(name, value);
     if (found && value.get(out) != simdjson::SUCCESS)
         return wrong_type(value, name, std::string("container.").append(name));
@@ -549,7 +559,7 @@ Result<void> merge_image_config(ContainerSpec& spec, std::string_view image_conf
     };
     set("ExposedPorts", spec.exposed_ports);
     set("Volumes", spec.volumes);
-    element health;
+    element health{};
     if (Reader(own).find("Healthcheck", health) || Reader(section).find("Healthcheck", health))
         w.field_raw("Healthcheck", std::string(simdjson::minify(health)));
     w.end_object();

@@ -1,0 +1,113 @@
+#include "engine/api/containers_api.h"
+
+#include <charconv>
+
+#include "engine/api/body.h"
+#include "engine/api/services.h"
+#include "engine/reactor/json_writer.h"
+#include "engine/reactor/try.h"
+#include "engine/runtime/container_service.h"
+
+namespace engine::api {
+namespace {
+
+using runtime::ContainerService;
+using runtime::WaitCondition;
+
+// An integer parameter; absent: `otherwise`.
+Result<long> integer(const Request& request, std::string_view name, long otherwise) {
+    const std::string_view text = request.parameter(name);
+    if (text.empty()) return otherwise;
+    long value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
+        return fail(ErrorKind::invalid, "strconv.Atoi: parsing \"" + std::string(text) + "\": invalid syntax");
+    return value;
+}
+
+Result<WaitCondition> wait_condition(const Request& request) {
+    const std::string_view text = request.parameter("condition");
+    if (text.empty() || text == "not-running") return WaitCondition::not_running;
+    if (text == "next-exit") return WaitCondition::next_exit;
+    if (text == "removed") return WaitCondition::removed;
+    return fail(ErrorKind::invalid, "invalid condition: \"" + std::string(text) + "\"");
+}
+
+}  // namespace
+
+Task<void> create_container(Services& services, Request& request, Response& response) {
+    CO_TRY(auto body, co_await read_whole_body(request));
+    const std::string_view name = request.parameter("name");
+    const std::string_view text = body;
+    CO_TRY(auto created, co_await services.containers->create(name, text));
+    json::Writer w;
+    w.begin_object().field("Id", created.id).field("Warnings", created.warnings).end_object();
+    std::string answer = w.take();
+    co_return co_await response.send_json(201, std::move(answer));
+}
+
+Task<void> start_container(Services& services, Request& request, Response& response) {
+    const std::string_view reference = request.captures[0];
+    CO_TRY_VOID(co_await services.containers->start(reference));
+    co_return co_await response.send_empty(204);
+}
+
+Task<void> stop_container(Services& services, Request& request, Response& response) {
+    const std::string_view reference = request.captures[0];
+    const std::string_view signal = request.parameter("signal");
+    CO_TRY(auto timeout, integer(request, "t", -1));
+    CO_TRY_VOID(co_await services.containers->stop(reference, signal, timeout));
+    co_return co_await response.send_empty(204);
+}
+
+Task<void> kill_container(Services& services, Request& request, Response& response) {
+    const std::string_view reference = request.captures[0];
+    const std::string_view signal = request.parameter("signal");
+    CO_TRY_VOID(co_await services.containers->kill(reference, signal));
+    co_return co_await response.send_empty(204);
+}
+
+// The head leaves at once, so that a client knows its wait is registered before it starts the container.
+Task<void> wait_container(Services& services, Request& request, Response& response) {
+    CO_TRY(auto condition, wait_condition(request));
+    CO_TRY(auto container, services.containers->find(request.captures[0]));
+    CO_TRY_VOID(co_await response.begin(200, "application/json"));
+    CO_TRY(auto code, co_await services.containers->wait(container, condition, request.stop));
+    json::Writer w;
+    w.begin_object().field("StatusCode", code).end_object();
+    const std::string body = w.take() + "\n";
+    const auto bytes = io::bytes_of(body);
+    co_return co_await response.write(bytes);
+}
+
+Task<void> remove_container(Services& services, Request& request, Response& response) {
+    const std::string_view reference = request.captures[0];
+    const bool force = request.flag("force");
+    CO_TRY_VOID(co_await services.containers->remove(reference, force));
+    co_return co_await response.send_empty(204);
+}
+
+Task<void> attach_container(Services& services, Request& request, Response& response) {
+    CO_TRY(auto container, services.containers->find(request.captures[0]));
+    runtime::AttachRequest wanted;
+    wanted.stream = request.flag("stream");
+    wanted.stdin_ = wanted.stream && request.flag("stdin");
+    wanted.stdout_ = wanted.stream && request.flag("stdout");
+    wanted.stderr_ = wanted.stream && request.flag("stderr");
+    const bool framed = !container->spec.tty && request.upgrade_tcp && request.version >= ApiVersion{1, 42};
+    const std::string_view type =
+        framed ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
+    CO_TRY(auto raw, co_await response.hijack(type));
+    co_return co_await services.containers->attach(container, wanted, raw, raw, request.stop);
+}
+
+Task<void> resize_container(Services& services, Request& request, Response& response) {
+    CO_TRY(auto rows, integer(request, "h", 0));
+    CO_TRY(auto columns, integer(request, "w", 0));
+    const auto height = static_cast<unsigned short>(rows);
+    const auto width = static_cast<unsigned short>(columns);
+    CO_TRY_VOID(services.containers->resize(request.captures[0], height, width));
+    co_return co_await response.send_empty(200);
+}
+
+}  // namespace engine::api

@@ -1,0 +1,13 @@
+// /images: load, list, tag, remove.
+#pragma once
+
+#include "engine/api/router.h"
+
+namespace engine::api {
+
+Task<void> load_images(Services& services, Request& request, Response& response);
+Task<void> list_images(Services& services, Request& request, Response& response);
+Task<void> tag_image(Services& services, Request& request, Response& response);
+Task<void> remove_image(Services& services, Request& request, Response& response);
+
+}  // namespace engine::api

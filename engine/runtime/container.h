@@ -1,0 +1,56 @@
+// One container: what it was asked to be, what it is, and what is held for it while it runs.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/reactor/event.h"
+#include "engine/reactor/unique_fd.h"
+#include "engine/reactor/units.h"
+#include "engine/runtime/container_spec.h"
+#include "engine/runtime/output.h"
+
+namespace engine::runtime {
+
+enum class ContainerStatus : unsigned char { created, running, paused, exited, removing, dead };
+
+struct ContainerState {
+    ContainerStatus status = ContainerStatus::created;
+    int pid = 0;
+    int exit_code = 0;
+    std::string error;
+    Nanoseconds started_at = 0;   // CLOCK_REALTIME; 0: never
+    Nanoseconds finished_at = 0;
+};
+
+// What a running container holds. release() in the supervisor gives everything back, for the failed start and the exit.
+struct HeldResources {
+    bool keeper = false;           // the keeper has a record of it
+    bool cgroups = false;          // may have been made
+    UniqueFd pidfd;
+    UniqueFd stdin_end;            // our write end, or the pty master
+    std::shared_ptr<Output> output;
+};
+
+struct Container {
+    std::string id;
+    std::string name;              // without slash
+    std::string image_id;
+    Nanoseconds created_at = 0;
+    ContainerSpec spec;
+    ContainerState state;
+    HeldResources held;
+    reactor::Lane lane;            // one verb at a time
+    reactor::Event keeper_exit;    // set when the keeper has told the end of this run
+    reactor::Event exited;         // notified at each end of a run, after everything is released and recorded
+    reactor::Event removed;        // set once it is gone
+    int wait_status = 0;           // of the run that ended
+    Nanoseconds wait_status_at = 0;
+    // Clients that attached before the start: handed to the output when it exists.
+    reactor::IntrusiveList<Attachment> early;
+    reactor::Event started;        // notified when held.output is there
+
+    bool running() const { return state.status == ContainerStatus::running || state.status == ContainerStatus::paused; }
+};
+
+}  // namespace engine::runtime

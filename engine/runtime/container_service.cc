@@ -1,0 +1,350 @@
+#include "engine/runtime/container_service.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstring>
+
+#include "engine/reactor/log.h"
+#include "engine/reactor/try.h"
+#include "engine/runtime/container_name.h"
+#include "engine/runtime/image_config.h"
+#include "engine/runtime/names_generator.h"
+#include "engine/runtime/spec_json.h"
+
+namespace engine::runtime {
+namespace {
+
+constexpr long stop_timeout_default = 10;   // seconds, as dockerd
+
+std::string new_id() {
+    unsigned char bytes[32];
+    CHECK(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
+    std::string id;
+    for (const unsigned char byte : bytes) {
+        constexpr char hex[] = "0123456789abcdef";
+        id += hex[byte >> 4];
+        id += hex[byte & 15];
+    }
+    return id;
+}
+
+Result<void> write_file(const std::string& path, std::string_view text) {
+    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!fd) return fail_errno(errno, path);
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return fail_errno(errno, path);
+    return {};
+}
+
+Result<int> signal_number(std::string_view text) {
+    if (text.empty()) return SIGKILL;
+    int number = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && number > 0 && number <= SIGRTMAX) return number;
+    std::string name(text);
+    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    if (name.starts_with("SIG")) name.erase(0, 3);
+    for (int i = 1; i < SIGRTMIN; ++i)
+        if (const char* known = sigabbrev_np(i); known && name == known) return i;
+    if (name.starts_with("RTMIN")) {
+        int offset = 0;
+        if (name.size() == 5) return SIGRTMIN;
+        std::from_chars(name.data() + 6, name.data() + name.size(), offset);
+        if (name[5] == '+' && SIGRTMIN + offset <= SIGRTMAX) return SIGRTMIN + offset;
+    }
+    return fail(ErrorKind::invalid, "invalid signal: " + std::string(text));
+}
+
+int exit_code_of(int wait_status) {
+    return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+}  // namespace
+
+ContainerService::ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper)
+    : options_(std::move(options)), db_(db), images_(images), keeper_(keeper) {}
+
+Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options, storage::Database& db,
+                                                                 storage::ImageStore& images, KeeperClient& keeper) {
+    std::unique_ptr<ContainerService> service(new ContainerService(std::move(options), db, images, keeper));
+    TRY(service->cgroups_, detect_cgroups());
+    TRY_VOID(prepare_cgroup_parent(service->cgroups_, service->options_.cgroup_parent));
+    for (const char* name : {"/containers", "/rootfs"}) {
+        const std::string path = service->options_.data_root + name;
+        if (mkdir(path.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, path);
+    }
+    TRY_VOID(service->recover());
+    auto* raw = service.get();
+    keeper.on_exit([raw](KeeperExit exit) { raw->keeper_exit(exit); });
+    return service;
+}
+
+Task<void> ContainerService::close() {
+    scope_.request_stop();
+    co_return co_await scope_.join();
+}
+
+Result<std::shared_ptr<Container>> ContainerService::find(std::string_view reference) const {
+    std::string_view name = reference;
+    if (name.starts_with('/')) name.remove_prefix(1);
+    if (const auto by_name = ids_by_name_.find(name); by_name != ids_by_name_.end())
+        return containers_.find(by_name->second)->second;
+    const auto at = containers_.lower_bound(reference);
+    if (!reference.empty() && at != containers_.end() && at->first.starts_with(reference)) {
+        const auto next = std::next(at);
+        if (at->first != reference && next != containers_.end() && next->first.starts_with(reference))
+            return fail(ErrorKind::invalid, "multiple IDs found with provided prefix: " + std::string(reference));
+        return at->second;
+    }
+    return fail(ErrorKind::not_found, "No such container: " + std::string(reference));
+}
+
+Task<Created> ContainerService::create(std::string_view name, std::string_view body) {
+    CO_TRY(auto spec, parse_create_body(body));
+    CO_TRY(auto image, images_.find(spec.image));
+    CO_TRY(auto image_config, runtime_config_of(image.config));
+    CO_TRY_VOID(merge_image_config(spec, image_config));
+    if (spec.cmd.empty() && spec.entrypoint.empty()) co_return fail(ErrorKind::invalid, "no command specified");
+    auto container = std::make_shared<Container>();
+    container->id = new_id();
+    container->image_id = image.id;
+    container->created_at = realtime_ns();
+    if (name.starts_with('/')) name.remove_prefix(1);
+    if (!name.empty()) {
+        CO_TRY_VOID(check_container_name(name));
+        container->name = std::string(name);
+    } else {
+        container->name = generate_container_name(container->id);
+        while (ids_by_name_.contains(container->name)) container->name = generate_container_name(new_id());
+    }
+    if (const auto taken = ids_by_name_.find(container->name); taken != ids_by_name_.end())
+        co_return fail(ErrorKind::conflict, "Conflict. The container name \"/" + container->name +
+                                                "\" is already in use by container \"" + taken->second +
+                                                "\". You have to remove (or rename) that container to be able to reuse that name.");
+    if (spec.hostname.empty()) spec.hostname = container->id.substr(0, 12);
+    container->spec = std::move(spec);
+    // From here the name is taken; whatever fails gives it back.
+    ids_by_name_[container->name] = container->id;
+    containers_[container->id] = container;
+    images_.hold(container->image_id);
+    auto rootfs = co_await images_.prepare_rootfs(container->id, container->image_id);
+    auto made = rootfs ? write_network_files(*container) : Result<void>(fail(std::move(rootfs.error())));
+    if (made) made = save_new(*container);
+    if (!made) {
+        ignore_result(images_.remove_rootfs(container->id), "the first error is the one to tell");
+        images_.release(container->image_id);
+        ids_by_name_.erase(container->name);
+        containers_.erase(container->id);
+        co_return fail(std::move(made.error()));
+    }
+    Created created;
+    created.id = container->id;
+    if (container->spec.network_mode.empty() || container->spec.network_mode == "default" ||
+        container->spec.network_mode == "bridge")
+        created.warnings.emplace_back("The bridge network is not available yet: the container has no network but loopback");
+    co_return created;
+}
+
+Result<void> ContainerService::write_network_files(const Container& container) {
+    const std::string directory = directory_of(container);
+    if (mkdir(directory.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, directory);
+    std::string hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
+                        "ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+    TRY_VOID(write_file(directory + "/hosts", hosts));
+    TRY_VOID(write_file(directory + "/hostname", container.spec.hostname + "\n"));
+    TRY_VOID(write_file(directory + "/resolv.conf", ""));
+    return {};
+}
+
+Result<void> ContainerService::signal(Container& container, int number) {
+    if (!container.running())
+        return fail(ErrorKind::conflict, "Container " + container.id + " is not running");
+    if (syscall(SYS_pidfd_send_signal, container.held.pidfd.get(), number, nullptr, 0) == 0) return {};
+    if (errno == ESRCH) return {};  // it ends just now
+    return fail_errno(errno, "sending signal " + std::to_string(number) + " to container " + container.id);
+}
+
+Task<void> ContainerService::kill(std::string_view reference, std::string_view signal_text) {
+    CO_TRY(auto container, find(reference));
+    CO_TRY(auto number, signal_number(signal_text));
+    if (!container->running())
+        co_return fail(ErrorKind::conflict, "cannot kill container: " + std::string(reference) + ": container " +
+                                                container->id + " is not running");
+    CO_TRY_VOID(signal(*container, number));
+    if (number == SIGKILL) {
+        // dockerd answers when it is dead.
+        while (container->running()) {
+            CO_TRY_VOID(co_await container->exited.wait());
+        }
+    }
+    co_return Result<void>{};
+}
+
+Task<void> ContainerService::stop(std::string_view reference, std::string_view signal_text, long timeout) {
+    CO_TRY(auto container, find(reference));
+    const std::string text = !signal_text.empty() ? std::string(signal_text)
+                             : !container->spec.stop_signal.empty() ? container->spec.stop_signal : "TERM";
+    CO_TRY(auto number, signal_number(text));
+    if (!container->running()) co_return fail(ErrorKind::not_modified, "container already stopped");
+    const long own = static_cast<long>(container->spec.stop_timeout.value_or(stop_timeout_default));
+    const long seconds = timeout >= 0 ? timeout : own;
+    CO_TRY_VOID(signal(*container, number));
+    while (container->running()) {
+        reactor::Deadline deadline(seconds * second);
+        auto ended = co_await container->exited.wait(deadline.token());
+        if (!ended) ignore_result(signal(*container, SIGKILL), "it may have ended meanwhile");
+        if (!ended) break;
+    }
+    while (container->running()) {
+        CO_TRY_VOID(co_await container->exited.wait());
+    }
+    co_return Result<void>{};
+}
+
+Task<int> ContainerService::wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop) {
+    if (condition == WaitCondition::removed) {
+        CO_TRY_VOID(co_await container->removed.wait(stop));
+    } else if (condition == WaitCondition::next_exit || container->running()) {
+        CO_TRY_VOID(co_await container->exited.wait(stop));
+    }
+    co_return container->state.exit_code;
+}
+
+Task<void> ContainerService::remove(std::string_view reference, bool force) {
+    CO_TRY(auto container, find(reference));
+    if (container->running()) {
+        if (!force)
+            co_return fail(ErrorKind::conflict, "cannot remove container \"/" + container->name +
+                                                    "\": container is running: stop the container before removing or force remove");
+        CO_TRY_VOID(signal(*container, SIGKILL));
+        while (container->running()) {
+            CO_TRY_VOID(co_await container->exited.wait());
+        }
+    }
+    co_return co_await remove_now(container);
+}
+
+Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
+    CO_TRY(auto held, co_await container->lane.enter());
+    if (container->removed.is_set()) co_return Result<void>{};
+    CO_TRY_VOID(db_.delete_container(container->id));
+    if (auto gone = images_.remove_rootfs(container->id); !gone) log_warn("removing " + container->id + ": " + gone.error().message());
+    images_.release(container->image_id);
+    ids_by_name_.erase(container->name);
+    containers_.erase(container->id);
+    container->removed.set();
+    co_return Result<void>{};
+}
+
+Result<void> ContainerService::resize(std::string_view reference, unsigned short rows, unsigned short columns) {
+    TRY(auto container, find(reference));
+    if (!container->running()) return fail(ErrorKind::conflict, "Container " + container->id + " is not running");
+    if (!container->spec.tty) return {};
+    const winsize size{rows, columns, 0, 0};
+    if (ioctl(container->held.stdin_end.get(), TIOCSWINSZ, &size) != 0) return fail_errno(errno, "resizing the terminal");
+    return {};
+}
+
+Task<void> ContainerService::attach(std::shared_ptr<Container> container, AttachRequest request, ByteSource* input,
+                                    ByteSink* output, reactor::StopToken stop) {
+    Attachment attachment(request.stdout_, request.stderr_, !container->spec.tty);
+    if (container->held.output) {
+        container->held.output->attach(&attachment);
+    } else {
+        container->early.push_back(&attachment);
+    }
+    reactor::StopSource leaving(stop);
+    reactor::Scope input_scope("attach input", leaving.token());
+    if (request.stdin_ && container->spec.open_stdin)
+        input_scope.spawn("attach stdin", copy_input(container, input, input_scope.token()));
+    auto copied = co_await attachment.copy_to(output, leaving.token());
+    leaving.request_stop();
+    CO_TRY_VOID(co_await input_scope.join());
+    co_return copied;
+}
+
+Task<void> ContainerService::copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop) {
+    while (!container->running()) {
+        CO_TRY_VOID(co_await container->started.wait(stop));
+    }
+    constexpr std::size_t bytes_at_once = 64 * 1024;
+    const auto buffer = std::make_unique<std::byte[]>(bytes_at_once);
+    const std::span<std::byte> space(buffer.get(), bytes_at_once);
+    while (true) {
+        CO_TRY(auto got, co_await input->read(space));
+        if (got == 0) break;
+        if (!container->held.stdin_end) co_return Result<void>{};
+        const std::span<const std::byte> bytes = space.first(got);
+        CO_TRY_VOID(co_await io::write_all(container->held.stdin_end.get(), bytes, stop));
+    }
+    // The client has closed its side. With StdinOnce, so does the container's stdin; a pty has no half-close.
+    if (container->spec.stdin_once && !container->spec.tty && container->held.stdin_end) {
+        container->held.stdin_end.reset();
+        keeper_.close_stdin(container->id);
+    }
+    co_return Result<void>{};
+}
+
+// Both streams to their ends. Stopping the service leaves the bytes in the pipes, which the keeper holds for the next engine.
+Task<void> ContainerService::pump_all(std::shared_ptr<Output> output, UniqueFd out, UniqueFd err) {
+    reactor::Scope streams("streams");
+    const reactor::StopToken stop = scope_.token();
+    if (out) streams.spawn("stdout", output->pump(std::move(out), LogStream::stdout_, stop));
+    if (err) streams.spawn("stderr", output->pump(std::move(err), LogStream::stderr_, stop));
+    CO_TRY_VOID(co_await streams.join());
+    output->drained().set();
+    co_return Result<void>{};
+}
+
+storage::UsersOf ContainerService::image_users() const {
+    return [this](std::string_view image_id) {
+        std::vector<storage::ContainerUse> users;
+        for (const auto& [id, container] : containers_)
+            if (container->image_id == image_id) users.push_back({id, container->running()});
+        return users;
+    };
+}
+
+void ContainerService::keeper_exit(const KeeperExit& exit) {
+    const auto found = containers_.find(exit.id);
+    if (found == containers_.end()) return keeper_.forget(exit.id);
+    found->second->wait_status = exit.wait_status;
+    found->second->wait_status_at = exit.exited_at;
+    found->second->keeper_exit.set();
+}
+
+// After the last process is gone, or when a start failed: everything held goes back, whatever was reached.
+void ContainerService::release(Container& container) {
+    if (container.held.cgroups) {
+        if (auto gone = remove_cgroups(cgroups_, options_.cgroup_parent, container.id); !gone)
+            log_warn("container " + container.id + ": " + gone.error().message());
+    }
+    if (container.held.keeper) keeper_.forget(container.id);
+    if (container.held.output) container.held.output->end();
+    container.held = HeldResources{};
+    container.state.pid = 0;
+}
+
+Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
+    CO_TRY_VOID(co_await container->keeper_exit.wait(scope_.token()));
+    const std::shared_ptr<Output> output = container->held.output;
+    CO_TRY_VOID(co_await output->drained().wait(scope_.token()));
+    CO_TRY(auto held, co_await container->lane.enter());
+    container->state.exit_code = exit_code_of(container->wait_status);
+    container->state.finished_at = container->wait_status_at;
+    container->state.status = ContainerStatus::exited;
+    release(*container);
+    save_state(*container);
+    held.release();
+    const bool auto_remove = container->spec.auto_remove;
+    container->exited.notify_all();
+    if (auto_remove) co_return co_await remove_now(container);
+    co_return Result<void>{};
+}
+
+}  // namespace engine::runtime

@@ -1,0 +1,99 @@
+// The verbs on containers. The only writer of the containers table and of DATA/containers/<id>.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/reactor/scope.h"
+#include "engine/runtime/container.h"
+#include "engine/runtime/keeper_client.h"
+#include "engine/runtime/linux/cgroup.h"
+#include "engine/runtime/linux/seccomp.h"
+#include "engine/storage/database.h"
+#include "engine/storage/image_store.h"
+
+namespace engine::runtime {
+
+struct Created {
+    std::string id;
+    std::vector<std::string> warnings;
+};
+
+enum class WaitCondition : unsigned char { not_running, next_exit, removed };
+
+struct AttachRequest {
+    bool stream = false;
+    bool stdin_ = false;
+    bool stdout_ = false;
+    bool stderr_ = false;
+};
+
+class ContainerService {
+public:
+    struct Options {
+        std::string data_root;
+        std::string exec_root;
+        std::string cgroup_parent;
+    };
+    // db, images and keeper outlive the service.
+    static Result<std::unique_ptr<ContainerService>> open(Options options, storage::Database& db,
+                                                          storage::ImageStore& images, KeeperClient& keeper);
+
+    // `name` may be empty: one is made. The body is the create request's JSON.
+    Task<Created> create(std::string_view name, std::string_view body);
+    Task<void> start(std::string_view reference);
+    // signal: a name or number; "" means KILL.
+    Task<void> kill(std::string_view reference, std::string_view signal);
+    // timeout in seconds; negative: the container's own, else 10.
+    Task<void> stop(std::string_view reference, std::string_view signal, long timeout);
+    Task<int> wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop);
+    Task<void> remove(std::string_view reference, bool force);
+    // Raw or framed bytes both ways until output ends or the client leaves.
+    Task<void> attach(std::shared_ptr<Container> container, AttachRequest request, ByteSource* input, ByteSink* output,
+                      reactor::StopToken stop);
+    Result<void> resize(std::string_view reference, unsigned short rows, unsigned short columns);
+
+    // By full name, full id, or a prefix of the id that only one has.
+    Result<std::shared_ptr<Container>> find(std::string_view reference) const;
+    const std::map<std::string, std::shared_ptr<Container>, std::less<>>& all() const { return containers_; }
+    storage::UsersOf image_users() const;
+    Task<void> close();   // containers go on
+
+private:
+    ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper);
+    Result<void> recover();
+    void recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings);
+    void adopt(std::shared_ptr<Container> container, KeeperHolding& holding);
+    void keeper_exit(const KeeperExit& exit);
+
+    Task<void> start_process(std::shared_ptr<Container> container);
+    Task<void> start_failed(std::shared_ptr<Container> container, std::string message, int exit_code);
+    Task<void> supervise(std::shared_ptr<Container> container);
+    Task<void> pump_all(std::shared_ptr<Output> output, UniqueFd out, UniqueFd err);
+    void release(Container& container);
+    Task<void> remove_now(std::shared_ptr<Container> container);
+    Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop);
+    Result<void> signal(Container& container, int number);
+    Result<void> save_new(const Container& container);
+    void save_state(const Container& container);
+    Result<void> write_network_files(const Container& container);
+    std::string directory_of(const Container& container) const { return options_.data_root + "/containers/" + container.id; }
+    std::string log_path_of(const Container& container) const {
+        return directory_of(container) + "/" + container.id + "-json.log";
+    }
+
+    Options options_;
+    storage::Database& db_;
+    storage::ImageStore& images_;
+    KeeperClient& keeper_;
+    CgroupHost cgroups_;
+    SeccompCache seccomp_;
+    std::map<std::string, std::shared_ptr<Container>, std::less<>> containers_;
+    std::map<std::string, std::string, std::less<>> ids_by_name_;
+    reactor::Scope scope_{"containers"};
+};
+
+}  // namespace engine::runtime

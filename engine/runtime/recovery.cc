@@ -1,0 +1,145 @@
+// Rows, and what is found at start: containers that the keeper still holds are taken over, the others are told truthfully.
+#include <fcntl.h>
+#include <simdjson.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "engine/reactor/json_writer.h"
+#include "engine/reactor/log.h"
+#include "engine/reactor/try.h"
+#include "engine/runtime/container_service.h"
+#include "engine/runtime/spec_json.h"
+
+namespace engine::runtime {
+namespace {
+
+constexpr int exit_code_unknown = 255;   // what Docker shows when nobody saw the end
+
+std::string fixed_text(const Container& c) {
+    json::Writer w;
+    w.begin_object().field("image", c.image_id).field("created", c.created_at).field_raw("spec", spec_text(c.spec));
+    return w.end_object().take();
+}
+
+std::string state_text(const ContainerState& state) {
+    json::Writer w;
+    w.begin_object().field("status", static_cast<int>(state.status)).field("exit_code", state.exit_code);
+    w.field("error", state.error).field("started", state.started_at).field("finished", state.finished_at);
+    return w.end_object().take();
+}
+
+Result<void> parse_fixed(std::string_view text, Container& c) {
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    std::string_view image;
+    simdjson::dom::element spec;
+    if (parser.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS ||
+        root["image"].get(image) != simdjson::SUCCESS || root["created"].get(c.created_at) != simdjson::SUCCESS ||
+        root["spec"].get(spec) != simdjson::SUCCESS)
+        return fail(ErrorKind::internal, "its row cannot be read");
+    c.image_id = std::string(image);
+    const std::string spec_json = simdjson::minify(spec);
+    TRY(c.spec, parse_spec(spec_json));
+    return {};
+}
+
+Result<void> parse_state(std::string_view text, ContainerState& state) {
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    std::int64_t status = 0;
+    std::int64_t exit_code = 0;
+    std::string_view error;
+    if (parser.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS ||
+        root["status"].get(status) != simdjson::SUCCESS || root["exit_code"].get(exit_code) != simdjson::SUCCESS ||
+        root["error"].get(error) != simdjson::SUCCESS || root["started"].get(state.started_at) != simdjson::SUCCESS ||
+        root["finished"].get(state.finished_at) != simdjson::SUCCESS || status < 0 ||
+        status > static_cast<int>(ContainerStatus::dead))
+        return fail(ErrorKind::internal, "its state cannot be read");
+    state.status = static_cast<ContainerStatus>(status);
+    state.exit_code = static_cast<int>(exit_code);
+    state.error = std::string(error);
+    return {};
+}
+
+}  // namespace
+
+Result<void> ContainerService::save_new(const Container& container) {
+    return db_.put_container({container.id, container.name, fixed_text(container), state_text(container.state)});
+}
+
+void ContainerService::save_state(const Container& container) {
+    if (auto saved = db_.set_container_state(container.id, state_text(container.state)); !saved)
+        log_error("container " + container.id + ": its state is not recorded: " + saved.error().message());
+}
+
+Result<void> ContainerService::recover() {
+    std::map<std::string, KeeperHolding> holdings;
+    for (KeeperHolding& holding : keeper_.take_holdings()) {
+        std::string id = holding.id;
+        holdings.emplace(std::move(id), std::move(holding));
+    }
+    TRY(auto rows, db_.containers());
+    for (const storage::ContainerRow& row : rows) recover_one(row, holdings);
+    // A start that was cut off before its row said "running": nobody waits for it.
+    for (auto& [id, holding] : holdings) {
+        if (holding.running) syscall(SYS_pidfd_send_signal, holding.pidfd.get(), SIGKILL, nullptr, 0);
+    }
+    return {};
+}
+
+void ContainerService::recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings) {
+    auto container = std::make_shared<Container>();
+    container->id = row.id;
+    container->name = row.name;
+    auto parsed = parse_fixed(row.json, *container);
+    if (parsed) parsed = parse_state(row.state, container->state);
+    if (!parsed) {
+        log_error("container " + row.id + ": " + parsed.error().message() + ", left as it is");
+        return;
+    }
+    containers_[row.id] = container;
+    ids_by_name_[row.name] = row.id;
+    images_.hold(container->image_id);
+    const auto held = holdings.find(row.id);
+    const bool ran = container->running();
+    if (ran && held != holdings.end()) {
+        adopt(container, held->second);
+        holdings.erase(held);
+        return;
+    }
+    if (!ran) return;
+    container->state.status = ContainerStatus::exited;
+    container->state.exit_code = exit_code_unknown;
+    container->state.finished_at = realtime_ns();
+    container->held.cgroups = true;
+    release(*container);
+    save_state(*container);
+    if (container->spec.auto_remove) scope_.spawn("auto-remove", remove_now(container));
+}
+
+void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding& holding) {
+    container->held.keeper = true;
+    container->held.cgroups = true;
+    container->held.pidfd = std::move(holding.pidfd);
+    container->state.pid = holding.pid;
+    UniqueFd log;
+    const std::string path = log_path_of(*container);
+    if (container->spec.log.type.empty() || container->spec.log.type == "json-file")
+        log.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+    UniqueFd out = std::move(holding.held_stdout);
+    if (container->spec.tty) out.reset(fcntl(holding.held_stdin.get(), F_DUPFD_CLOEXEC, 3));
+    container->held.stdin_end = std::move(holding.held_stdin);
+    container->held.output = std::make_shared<Output>(std::move(log), container->spec.tty);
+    if (!holding.running) {
+        container->wait_status = holding.wait_status;
+        container->wait_status_at = holding.exited_at;
+        container->keeper_exit.set();
+    }
+    scope_.spawn("container", pump_all(container->held.output, std::move(out), std::move(holding.held_stderr)));
+    scope_.spawn("supervisor", supervise(container));
+}
+
+}  // namespace engine::runtime

@@ -1,0 +1,152 @@
+// One start, in one pass: cheap refusals, rootfs, stdio, the child's whole plan, clone, report, supervise. release() in
+// container_service.cc undoes whatever was reached.
+#include <fcntl.h>
+#include <pty.h>
+#include <sys/stat.h>
+
+#include "engine/reactor/log.h"
+#include "engine/reactor/try.h"
+#include "engine/runtime/container_service.h"
+#include "engine/runtime/launch_input.h"
+
+namespace engine::runtime {
+namespace {
+
+struct Pipe {
+    UniqueFd read_end;
+    UniqueFd write_end;
+};
+
+Result<Pipe> make_pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "making a pipe");
+    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// Both ends of the container's standard streams.
+struct Stdio {
+    UniqueFd child_in, child_out, child_err;
+    UniqueFd in, out, err;   // ours; with a pty `in` is the master and `out` a duplicate of it
+};
+
+Result<Stdio> make_terminal() {
+    Stdio stdio;
+    int master = -1;
+    int slave = -1;
+    if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) return fail_errno(errno, "making a terminal");
+    stdio.in.reset(master);
+    stdio.child_in.reset(slave);
+    fcntl(master, F_SETFD, FD_CLOEXEC);
+    fcntl(slave, F_SETFD, FD_CLOEXEC);
+    stdio.out.reset(fcntl(master, F_DUPFD_CLOEXEC, 3));
+    if (!stdio.out) return fail_errno(errno, "making a terminal");
+    return stdio;
+}
+
+Result<Stdio> make_pipes(bool open_stdin) {
+    Stdio stdio;
+    if (open_stdin) {
+        TRY(auto in, make_pipe());
+        stdio.child_in = std::move(in.read_end);
+        stdio.in = std::move(in.write_end);
+    }
+    TRY(auto out, make_pipe());
+    TRY(auto err, make_pipe());
+    stdio.child_out = std::move(out.write_end);
+    stdio.out = std::move(out.read_end);
+    stdio.child_err = std::move(err.write_end);
+    stdio.err = std::move(err.read_end);
+    return stdio;
+}
+
+// No record: execve is done.
+Task<bool> read_failure(int fd, LaunchFailure* failure) {
+    const auto buffer = std::as_writable_bytes(std::span(failure, 1));
+    CO_TRY(auto got, co_await io::read(fd, buffer));
+    co_return got == sizeof *failure;
+}
+
+}  // namespace
+
+Task<void> ContainerService::start(std::string_view reference) {
+    CO_TRY(auto container, find(reference));
+    CO_TRY(auto held, co_await container->lane.enter());
+    if (container->running()) co_return fail(ErrorKind::not_modified, "container is already running");
+    if (container->removed.is_set()) co_return fail(ErrorKind::not_found, "No such container: " + container->id);
+    auto started = co_await start_process(container);
+    if (started) co_return Result<void>{};
+    release(*container);
+    container->state.status = ContainerStatus::exited;
+    container->state.error = started.error().message();
+    container->state.finished_at = realtime_ns();
+    save_state(*container);
+    held.release();
+    container->exited.notify_all();
+    co_return fail(std::move(started.error()));
+}
+
+Task<void> ContainerService::start_process(std::shared_ptr<Container> container) {
+    Container& c = *container;
+    c.state.exit_code = 128;
+    c.state.error.clear();
+    c.keeper_exit.clear();
+    CO_TRY(auto rootfs, co_await images_.prepare_rootfs(c.id, c.image_id));
+    LaunchContext context;
+    context.cgroups = &cgroups_;
+    context.seccomp = &seccomp_;
+    context.cgroup_parent = options_.cgroup_parent;
+    context.data_root = options_.data_root;
+    context.mount_point = options_.data_root + "/rootfs";
+    context.container_directory = directory_of(c);
+    CO_TRY(auto input, make_launch_input(c, rootfs, context));
+    CO_TRY(auto plan, make_launch_plan(input));
+    CO_TRY(auto stdio, c.spec.tty ? make_terminal() : make_pipes(c.spec.open_stdin));
+    CO_TRY(auto status, make_pipe());
+    UniqueFd log;
+    if (c.spec.log.type.empty() || c.spec.log.type == "json-file") {
+        const std::string path = log_path_of(c);
+        log.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+        if (!log) co_return fail_errno(errno, path);
+    }
+    c.held.cgroups = true;
+    KeeperStart request;
+    request.id = c.id;
+    request.plan = plan;
+    request.child_stdin = stdio.child_in.get();
+    request.child_stdout = stdio.child_out.get();
+    request.child_stderr = stdio.child_err.get();
+    request.status = status.write_end.get();
+    request.held_stdin = stdio.in.get();
+    request.held_stdout = c.spec.tty ? -1 : stdio.out.get();
+    request.held_stderr = stdio.err.get();
+    CO_TRY(auto started, co_await keeper_.start(request));
+    c.held.keeper = true;
+    c.held.pidfd = std::move(started.pidfd);
+    c.state.pid = started.pid;
+    stdio.child_in.reset();
+    stdio.child_out.reset();
+    stdio.child_err.reset();
+    status.write_end.reset();
+    LaunchFailure failure{};
+    CO_TRY(auto failed, co_await read_failure(status.read_end.get(), &failure));
+    if (failed) {
+        CO_TRY_VOID(co_await c.keeper_exit.wait());
+        const LaunchError error = describe_failure(plan, failure);
+        c.state.exit_code = error.exit_code;
+        co_return fail(ErrorKind::invalid, error.message);
+    }
+    c.state.status = ContainerStatus::running;
+    c.state.started_at = realtime_ns();
+    c.state.finished_at = 0;
+    c.state.exit_code = 0;
+    c.held.stdin_end = std::move(stdio.in);
+    c.held.output = std::make_shared<Output>(std::move(log), c.spec.tty);
+    while (Attachment* early = c.early.pop_front()) c.held.output->attach(early);
+    save_state(c);
+    scope_.spawn("container", pump_all(c.held.output, std::move(stdio.out), std::move(stdio.err)));
+    scope_.spawn("supervisor", supervise(container));
+    c.started.notify_all();
+    co_return Result<void>{};
+}
+
+}  // namespace engine::runtime
