@@ -99,10 +99,7 @@ Task<void> Output::write_log() {
 
 void Output::end() {
     ended_ = true;
-    while (Attachment* attachment = attachments_.pop_front()) {
-        attachment->ended_ = true;
-        attachment->changed_.notify_all();
-    }
+    while (Attachment* attachment = attachments_.pop_front()) attachment->end();
 }
 
 }  // namespace engine::runtime

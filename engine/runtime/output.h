@@ -22,6 +22,11 @@ public:
         : wants_stdout_(wants_stdout), wants_stderr_(wants_stderr), framed_(framed) {}
     // Copies what comes to `sink` until the output ends, the client fails or `stop` fires.
     Task<void> copy_to(ByteSink* sink, reactor::StopToken stop);
+    // Nothing more will come; copy_to ends when it has passed on what there is.
+    void end() {
+        ended_ = true;
+        changed_.notify_all();
+    }
 
 private:
     friend class Output;

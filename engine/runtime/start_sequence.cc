@@ -81,7 +81,9 @@ Task<void> ContainerService::start(std::string_view reference) {
     container->state.finished_at = realtime_ns();
     save_state(*container);
     held.release();
+    while (Attachment* early = container->early.pop_front()) early->end();
     container->exited.notify_all();
+    if (container->spec.auto_remove) scope_.spawn("auto-remove", remove_now(container));
     co_return fail(std::move(started.error()));
 }
 
