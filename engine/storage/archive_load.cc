@@ -1,8 +1,6 @@
 #include "engine/storage/archive_load.h"
 
 #include <fcntl.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <simdjson.h>
 #include <sys/stat.h>
 
@@ -11,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/storage/decompress.h"
 #include "engine/storage/digest.h"
@@ -209,54 +208,23 @@ Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder
 }
 
 std::string encode_error(const Error& error) {
-    rapidjson::StringBuffer buffer;
-    rapidjson::Writer<rapidjson::StringBuffer> out(buffer);
-    out.StartObject();
-    out.Key("error");
-    out.String(error.message().data(), static_cast<rapidjson::SizeType>(error.message().size()));
-    out.Key("kind");
-    out.Int(static_cast<int>(error.kind()));
-    out.Key("errno");
-    out.Int(error.error_number());
-    out.EndObject();
-    return std::string(buffer.GetString(), buffer.GetSize());
+    json::Writer w;
+    w.begin_object().field("error", error.message()).field("kind", static_cast<int>(error.kind()));
+    return w.field("errno", error.error_number()).end_object().take();
 }
 
 std::string encode_images(const std::vector<LoadedImage>& images) {
-    rapidjson::StringBuffer buffer;
-    rapidjson::Writer<rapidjson::StringBuffer> out(buffer);
-    const auto text = [&](const std::string& value) {
-        out.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-    };
-    out.StartObject();
-    out.Key("images");
-    out.StartArray();
+    json::Writer w;
+    w.begin_object().key("images").begin_array();
     for (const auto& image : images) {
-        out.StartObject();
-        out.Key("config");
-        text(image.config);
-        out.Key("tags");
-        out.StartArray();
-        for (const auto& tag : image.tags) text(tag);
-        out.EndArray();
-        out.Key("layers");
-        out.StartArray();
+        w.begin_object().field("config", image.config).field("tags", image.tags).key("layers").begin_array();
         for (const auto& layer : image.layers) {
-            out.StartObject();
-            out.Key("folder");
-            text(layer.folder);
-            out.Key("diff_id");
-            text(layer.diff_id);
-            out.Key("size");
-            out.Int64(layer.size);
-            out.EndObject();
+            w.begin_object().field("folder", layer.folder).field("diff_id", layer.diff_id);
+            w.field("size", layer.size).end_object();
         }
-        out.EndArray();
-        out.EndObject();
+        w.end_array().end_object();
     }
-    out.EndArray();
-    out.EndObject();
-    return std::string(buffer.GetString(), buffer.GetSize());
+    return w.end_array().end_object().take();
 }
 
 Result<std::vector<LoadedImage>> decode_images(std::string_view record) {

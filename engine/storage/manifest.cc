@@ -1,11 +1,10 @@
 #include "engine/storage/manifest.h"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <simdjson.h>
 
 #include <set>
 
+#include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/storage/digest.h"
 #include "engine/storage/limits.h"
@@ -16,6 +15,15 @@ namespace {
 using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
+
+// As image configs name it (GOARCH).
+#if defined(__x86_64__)
+constexpr std::string_view host_architecture = "amd64";
+#elif defined(__aarch64__)
+constexpr std::string_view host_architecture = "arm64";
+#else
+constexpr std::string_view host_architecture = "unknown";
+#endif
 
 tl::unexpected<Error> bad(std::string_view what) { return fail(ErrorKind::invalid, "invalid image archive: " + std::string(what)); }
 
@@ -199,50 +207,20 @@ Result<std::string> make_config(std::string_view config, std::string_view diff_i
     TRY(const element root, parse(parser, config, "config"));
     object fields;
     if (root.get(fields) != simdjson::SUCCESS) return bad("the config is not an object");
-    rapidjson::StringBuffer buffer;
-    rapidjson::Writer<rapidjson::StringBuffer> out(buffer);
-    const auto text = [&](std::string_view value) {
-        out.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-    };
-    const auto pair = [&](const char* key, std::string_view value) {
-        out.Key(key);
-        text(value);
-    };
-    out.StartObject();
+    json::Writer w;
+    w.begin_object();
     for (auto [key, value] : fields) {
         if (key == "rootfs" || key == "history" || key == "created") continue;
-        text(key);
-        const std::string raw = simdjson::minify(value);
-        out.RawValue(raw.data(), raw.size(), rapidjson::kObjectType);
+        w.field_raw(key, simdjson::minify(value));
     }
     element given;
-    if (root["architecture"].get(given) != simdjson::SUCCESS)
-        pair("architecture", sizeof(void*) == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ?
-#if defined(__aarch64__)
-                                 "arm64"
-#else
-                                 "amd64"
-#endif
-                                 : "unknown");
-    if (root["os"].get(given) != simdjson::SUCCESS) pair("os", "linux");
-    pair("created", created);
-    out.Key("history");
-    out.StartArray();
-    out.StartObject();
-    pair("created", created);
-    if (!comment.empty()) pair("comment", comment);
-    out.EndObject();
-    out.EndArray();
-    out.Key("rootfs");
-    out.StartObject();
-    pair("type", "layers");
-    out.Key("diff_ids");
-    out.StartArray();
-    text(diff_id);
-    out.EndArray();
-    out.EndObject();
-    out.EndObject();
-    return std::string(buffer.GetString(), buffer.GetSize());
+    if (root["architecture"].get(given) != simdjson::SUCCESS) w.field("architecture", host_architecture);
+    if (root["os"].get(given) != simdjson::SUCCESS) w.field("os", "linux");
+    w.field("created", created).key("history").begin_array().begin_object().field("created", created);
+    if (!comment.empty()) w.field("comment", comment);
+    w.end_object().end_array().key("rootfs").begin_object().field("type", "layers");
+    w.key("diff_ids").begin_array().value(diff_id).end_array().end_object();
+    return w.end_object().take();
 }
 
 }  // namespace engine::storage
