@@ -20,6 +20,7 @@
 #include "engine/runtime/linux/launch_plan.h"
 #include "engine/runtime/linux/plan.h"
 #include "engine/runtime/linux/seccomp.h"
+#include "tests/support/scratch.h"
 
 namespace engine::runtime {
 namespace {
@@ -35,8 +36,8 @@ class KeeperTest : public testing::Test {
 protected:
     void SetUp() override {
         if (geteuid() != 0) GTEST_SKIP() << "needs root";
-        char name[] = "/tmp/keeper_test.XXXXXX";
-        directory_ = mkdtemp(name);
+        directory_ = scratch_.path();
+        ASSERT_FALSE(directory_.empty());
         parent_ = "docker/test-" + std::to_string(getpid());
         for (const char* sub : {"data/rootfs/bin", "data/rootfs/etc", "data/rootfs/tmp", "mnt"}) {
             fs::create_directories(directory_ / sub);
@@ -69,7 +70,6 @@ protected:
         EXPECT_EQ(recv(engine_.get(), &byte, 1, 0), 0) << "the keeper ends after goodbye";
         for (size_t i = 0; i < ids_.size(); ++i) EXPECT_TRUE(remove_cgroups(host_, parent_, ids_[i]));
         EXPECT_TRUE(remove_cgroups(host_, "docker", parent_.substr(7)));
-        fs::remove_all(directory_);
     }
 
     int run_keeper() {
@@ -221,6 +221,7 @@ protected:
         return count;
     }
 
+    test::Scratch scratch_{"keeper_test"};
     fs::path directory_;
     std::string parent_;
     CgroupHost host_;

@@ -12,6 +12,7 @@
 #include "engine/storage/decompress.h"
 #include "engine/storage/layer_unpack.h"
 #include "engine/storage/tree.h"
+#include "tests/support/scratch.h"
 
 namespace engine::storage {
 namespace {
@@ -19,13 +20,10 @@ namespace {
 class Unpack : public ::testing::Test {
 protected:
     void SetUp() override {
-        char name[] = "/tmp/storage-test-XXXXXX";
-        ASSERT_NE(::mkdtemp(name), nullptr);
-        home = name;
+        ASSERT_FALSE(home.empty());
         ::umask(0);
         sh("mkdir in out");
     }
-    void TearDown() override { ASSERT_TRUE(remove_tree_at(AT_FDCWD, home.c_str())); }
     void sh(const std::string& command) {
         ASSERT_EQ(std::system(("cd " + home + " && set -e && umask 022 && " + command).c_str()), 0) << command;
     }
@@ -40,7 +38,8 @@ protected:
         EXPECT_EQ(::lstat((home + "/out/" + path).c_str(), &out), 0) << path;
         return out;
     }
-    std::string home;
+    test::Scratch scratch{"storage_test"};
+    const std::string home = scratch.path();
 };
 
 // One entry with a right checksum.
