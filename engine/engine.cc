@@ -75,6 +75,17 @@ std::string filesystem_name(const std::string& path) {
     }
 }
 
+// The driver asked for, or what the file system can do.
+Result<bool> choose_overlay(const Options& options) {
+    if (options.storage_driver == "vfs") return false;
+    auto works = storage::check_overlay(options.data_root);
+    if (works) return true;
+    if (!options.storage_driver.empty())
+        return fail(std::move(works).error().with_context("error initializing graphdriver: driver not supported: overlay2"));
+    log_warn(options.data_root + " cannot hold overlays (" + works.error().message() + "): layers are copied");
+    return false;
+}
+
 }  // namespace
 
 Engine::~Engine() = default;
@@ -135,8 +146,7 @@ api::ObjectCounts Engine::count() const {
 Task<void> Engine::open_services() {
     const std::string& data = options_.data_root;
     CO_TRY(db_, storage::Database::open(data + "/state.db"));
-    const bool overlay = options_.storage_driver.empty() ? storage::overlay_works(data) : options_.storage_driver == "overlay2";
-    if (!overlay && options_.storage_driver.empty()) log_warn(data + " cannot hold overlays: layers are copied");
+    CO_TRY(const bool overlay, choose_overlay(options_));
     backend_ = overlay ? storage::make_overlay_backend(data) : storage::make_copy_backend(data);
     services_.facts.storage_driver = backend_->name();
     std::error_code error;

@@ -127,7 +127,7 @@ Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder
             if (::mkdirat(folder, layer.folder.c_str(), 0755) != 0) return fail_errno(errno, "create layer folder");
             const UniqueFd root(::openat(folder, layer.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             if (!root) return fail_errno(errno, "open layer folder");
-            auto unpacked = unpack_layer(bytes, root.get(), WhiteoutForm::overlay);
+            auto unpacked = unpack_layer(bytes, root.get());
             if (!unpacked) return fail(std::move(unpacked.error()).with_context("unpack " + path));
             // Trailing bytes after a compressed stream belong to the blob too.
             char rest[4096];

@@ -328,6 +328,8 @@ Task<RootfsPlan> ImageStore::prepare_rootfs(std::string container_id, std::strin
         done = Result<void>(tl::unexpect, std::move(record).error());
     } else if (auto answer = decode_images(*record); !answer) {
         done = Result<void>(tl::unexpect, std::move(answer).error());
+    } else {
+        done = backend_.copied(container_id);
     }
     if (done) co_return plan;
     ignore_result(remove_rootfs(container_id), "the failed copy is what is reported");

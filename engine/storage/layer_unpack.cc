@@ -42,7 +42,7 @@ int open_beneath(int root, const char* path, uint64_t flags) {
 
 class Unpacker {
 public:
-    Unpacker(int root, WhiteoutForm form) : root_(root), form_(form) {}
+    explicit Unpacker(int root) : root_(root) {}
     Result<void> entry(TarReader& tar, const TarEntry& entry);
     Result<void> finish();  // directories' times, last
     int64_t size = 0;
@@ -53,12 +53,13 @@ private:
     };
     Result<int> parent_of(const std::string& path);  // borrowed, valid until the next call
     Result<void> whiteout(int parent, const std::string& name);
-    Result<void> clear_way(int parent, const char* name, const TarEntry& entry);
+    Result<void> keep_mark(int parent, const std::string& name);
+    Result<void> mark_opaque(int parent, const char* folder_name);
+    Result<bool> clear_way(int parent, const char* name, const TarEntry& entry);
     Result<void> make_file(TarReader& tar, const TarEntry& entry, int parent, const char* name);
     Result<void> attributes(const TarEntry& entry, int parent, const char* name, int fd, mode_t made_with);
 
     int root_;
-    WhiteoutForm form_;
     UniqueFd parent_fd_;
     std::string parent_path_;
     std::map<std::string, FolderTime, std::less<>> folder_times_;
@@ -90,30 +91,41 @@ Result<int> Unpacker::parent_of(const std::string& path) {
     return parent_fd_.get();
 }
 
-Result<void> Unpacker::whiteout(int parent, const std::string& name) {
-    if (name == ".wh..wh..opq") {
-        if (form_ == WhiteoutForm::apply) return {};
-        UniqueFd folder(::openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!folder || ::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) != 0)
-            return fail_errno(errno, "mark a folder opaque");
-        return {};
-    }
-    if (name.starts_with(".wh..wh.")) return {};  // aufs' own files
-    const std::string victim = name.substr(4);
-    if (victim.empty() || victim == "." || victim == "..") return fail(ErrorKind::invalid, "invalid whiteout " + name);
-    TRY_VOID(remove_tree_at(parent, victim.c_str()));
-    if (form_ == WhiteoutForm::apply) return {};
-    if (::mknodat(parent, victim.c_str(), S_IFCHR, 0) != 0) return fail_errno(errno, "whiteout " + victim);
+Result<void> Unpacker::keep_mark(int parent, const std::string& name) {
+    const UniqueFd fd(::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) return fail_errno(errno, "whiteout " + name);
     return {};
 }
 
-// Something is in the way: a folder stays when a folder comes, everything else gives way.
-Result<void> Unpacker::clear_way(int parent, const char* name, const TarEntry& entry) {
+Result<void> Unpacker::mark_opaque(int parent, const char* folder_name) {
+    const UniqueFd folder(::openat(parent, folder_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (folder && ::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) == 0) return {};
+    if (folder && (errno == EPERM || errno == EOPNOTSUPP)) return keep_mark(folder.get(), ".wh..wh..opq");
+    return fail_errno(errno, "mark a folder opaque");
+}
+
+// A whiteout speaks of the layers below only: what this layer itself has under the name stays, and hides them.
+Result<void> Unpacker::whiteout(int parent, const std::string& name) {
+    if (name == ".wh..wh..opq") return mark_opaque(parent, ".");
+    if (name.starts_with(".wh..wh.")) return {};  // aufs' own files
+    const std::string victim = name.substr(4);
+    if (victim.empty() || victim == "." || victim == "..") return fail(ErrorKind::invalid, "invalid whiteout " + name);
+    if (::mknodat(parent, victim.c_str(), S_IFCHR, 0) == 0) return {};
+    if (errno == EPERM) return keep_mark(parent, name);
+    if (errno != EEXIST) return fail_errno(errno, "whiteout " + victim);
     struct stat there{};
-    if (::fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return {};
-    if (S_ISDIR(there.st_mode) && entry.type == TarType::directory) return {};
+    if (::fstatat(parent, victim.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, "stat " + victim);
+    return S_ISDIR(there.st_mode) ? mark_opaque(parent, victim.c_str()) : Result<void>();
+}
+
+// Something is in the way: a folder stays when a folder comes, everything else gives way. True when it was a whiteout.
+Result<bool> Unpacker::clear_way(int parent, const char* name, const TarEntry& entry) {
+    struct stat there{};
+    if (::fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    if (S_ISDIR(there.st_mode) && entry.type == TarType::directory) return false;
     parent_path_.clear();  // the folder whose descriptor is kept may be the one that goes
-    return remove_tree_at(parent, name);
+    TRY_VOID(remove_tree_at(parent, name));
+    return S_ISCHR(there.st_mode) && there.st_rdev == 0;
 }
 
 Result<void> Unpacker::make_file(TarReader& tar, const TarEntry& entry, int parent, const char* name) {
@@ -122,7 +134,7 @@ Result<void> Unpacker::make_file(TarReader& tar, const TarEntry& entry, int pare
     UniqueFd fd(::openat(parent, name, flags, made_with));
     if (!fd && errno == EEXIST) {
         UniqueFd kept(::fcntl(parent, F_DUPFD_CLOEXEC, 0));
-        TRY_VOID(clear_way(parent, name, entry));
+        TRY_VOID(clear_way(kept.get(), name, entry));
         fd.reset(::openat(kept.get(), name, flags, made_with));
     }
     if (!fd) return fail_errno(errno, "create " + entry.path);
@@ -247,8 +259,12 @@ Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
     mode_t made_with = entry.mode & 0777;
     if (make(kept.get()) != 0) {
         if (errno != EEXIST) return fail_errno(errno, "create " + entry.path);
-        TRY_VOID(clear_way(kept.get(), name.c_str(), entry));
-        if (make(kept.get()) != 0) {
+        TRY(const bool hid_the_layers_below, clear_way(kept.get(), name.c_str(), entry));
+        if (make(kept.get()) == 0) {
+            if (hid_the_layers_below && entry.type == TarType::directory) {
+                TRY_VOID(mark_opaque(kept.get(), name.c_str()));
+            }
+        } else {
             if (errno != EEXIST || entry.type != TarType::directory) return fail_errno(errno, "create " + entry.path);
             made_with = ~0u;
             if (entry.uid == 0 && entry.gid == 0 &&
@@ -288,11 +304,11 @@ Result<std::string> clean_path(std::string_view path) {
     return out;
 }
 
-Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root, WhiteoutForm form) {
+Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root) {
     TRY(const auto plain, decompressing(source));
     HashingSource hashing(*plain);
     TarReader tar(hashing);
-    Unpacker unpacker(root, form);
+    Unpacker unpacker(root);
     UnpackedLayer out;
     TarEntry entry;
     while (true) {

@@ -8,11 +8,6 @@
 
 namespace engine::storage {
 
-enum class WhiteoutForm : unsigned char {
-    overlay,  // .wh.x -> character device 0:0; .wh..wh..opq -> trusted.overlay.opaque=y
-    apply,    // what a whiteout names is deleted
-};
-
 struct UnpackedLayer {
     std::string diff_id;  // sha256 of the uncompressed tar
     int64_t size = 0;     // bytes of its regular files
@@ -20,8 +15,10 @@ struct UnpackedLayer {
 };
 
 // root: an empty folder's descriptor, borrowed. The source may be compressed; it is read to its end. The process's umask
-// must be 0. A failure leaves a part of the tree behind: the caller discards it.
-Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root, WhiteoutForm form);
+// must be 0. A failure leaves a part of the tree behind: the caller discards it. Whiteouts take overlay's form: .wh.x is a
+// character device 0:0, .wh..wh..opq is trusted.overlay.opaque=y. Where the file system refuses those (it is an overlay
+// itself) they stay the files they are in the archive: there only the copying backend works, and it knows both.
+Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root);
 
 // "a/./b//" -> "a/b"; "" for the root. ".." is refused: no layer needs it and nothing good does it.
 Result<std::string> clean_path(std::string_view path);

@@ -1,15 +1,10 @@
 #include "engine/storage/storage_backend.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include "engine/reactor/try.h"
 
@@ -37,12 +32,29 @@ std::string init_folder(const std::string& data_root, const std::vector<ChainLin
     return data_root + "/layers/" + std::to_string(chain.empty() ? 0 : chain.back().number) + "/init";
 }
 
+std::string container_home(const std::string& data_root, std::string_view container_id) {
+    return data_root + "/containers/" + std::string(container_id);
+}
+
+bool exists(const std::string& path) {
+    struct stat there{};
+    return ::lstat(path.c_str(), &there) == 0;
+}
+
+RootfsPlan directory_plan(const std::string& home) {
+    RootfsPlan plan;
+    plan.kind = RootfsPlan::Kind::directory;
+    plan.directory = home + "/rootfs";
+    return plan;
+}
+
 class OverlayBackend : public StorageBackend {
 public:
     explicit OverlayBackend(std::string data_root) : data_root_(std::move(data_root)) {}
     std::string_view name() const override { return "overlay2"; }
     Result<RootfsPlan> prepare(std::string_view container_id, const std::vector<ChainLink>& chain) override {
-        const std::string home = data_root_ + "/containers/" + std::string(container_id);
+        const std::string home = container_home(data_root_, container_id);
+        if (exists(home + "/rootfs")) return directory_plan(home);  // made when this data root was copied
         RootfsPlan plan;
         plan.upper = home + "/upper";
         plan.work = home + "/work";
@@ -68,25 +80,33 @@ private:
     std::string data_root_;
 };
 
+// The copy is made beside the place it is used from and renamed when it is whole: a rootfs that is there is never copied over.
 class CopyBackend : public StorageBackend {
 public:
     explicit CopyBackend(std::string data_root) : data_root_(std::move(data_root)) {}
     std::string_view name() const override { return "vfs"; }
     Result<RootfsPlan> prepare(std::string_view container_id, const std::vector<ChainLink>&) override {
-        const std::string home = data_root_ + "/containers/" + std::string(container_id);
-        RootfsPlan plan;
-        plan.kind = RootfsPlan::Kind::directory;
-        plan.directory = home + "/rootfs";
+        const std::string home = container_home(data_root_, container_id);
+        if (exists(home + "/upper"))
+            return fail(ErrorKind::invalid, "the container was made with the storage driver overlay2, this engine uses vfs");
         TRY_VOID(make_folder(home, 0710));
-        TRY_VOID(make_folder(plan.directory, 0755));
-        return plan;
+        return directory_plan(home);
     }
     std::vector<std::string> copy_arguments(std::string_view container_id,
                                             const std::vector<ChainLink>& chain) override {
-        std::vector<std::string> out = {"copy", data_root_ + "/containers/" + std::string(container_id) + "/rootfs"};
+        const std::string home = container_home(data_root_, container_id);
+        const std::string half = home + "/rootfs.half";
+        if (exists(home + "/rootfs") || !make_folder(half, 0755)) return {};
+        std::vector<std::string> out = {"copy", half};
         for (const auto& link : chain) out.push_back(layer_fs(data_root_, link.number));
         out.push_back(init_folder(data_root_, chain));
         return out;
+    }
+    Result<void> copied(std::string_view container_id) override {
+        const std::string home = container_home(data_root_, container_id);
+        if (::rename((home + "/rootfs.half").c_str(), (home + "/rootfs").c_str()) != 0)
+            return fail_errno(errno, "keep the copy for " + home);
+        return {};
     }
     Result<std::string> remove(std::string_view container_id) override { return set_aside(data_root_, container_id); }
 
@@ -97,8 +117,10 @@ private:
 // The topmost layer that says something about the path; nothing there: false.
 bool merged_stat(const std::string& data_root, const std::vector<ChainLink>& chain, const char* path, struct stat& out) {
     for (auto link = chain.rbegin(); link != chain.rend(); ++link) {
-        if (::lstat((layer_fs(data_root, link->number) + "/" + path).c_str(), &out) != 0) continue;
-        return !(S_ISCHR(out.st_mode) && out.st_rdev == 0);
+        const std::string full = layer_fs(data_root, link->number) + "/" + path;
+        if (::lstat(full.c_str(), &out) == 0) return !(S_ISCHR(out.st_mode) && out.st_rdev == 0);
+        const size_t name = full.rfind('/') + 1;
+        if (exists(full.substr(0, name) + ".wh." + full.substr(name))) return false;
     }
     return false;
 }
@@ -110,32 +132,6 @@ std::unique_ptr<StorageBackend> make_overlay_backend(std::string data_root) {
 }
 std::unique_ptr<StorageBackend> make_copy_backend(std::string data_root) {
     return std::make_unique<CopyBackend>(std::move(data_root));
-}
-
-bool overlay_works(const std::string& data_root) {
-    const std::string home = data_root + "/tmp/overlay-check";
-    std::array<std::string, 4> folders;
-    const std::array<const char*, 4> names = {"/lower", "/upper", "/work", "/merged"};
-    ::mkdir(home.c_str(), 0700);
-    for (size_t i = 0; i < names.size(); i++) {
-        folders[i] = home + names[i];
-        ::mkdir(folders[i].c_str(), 0700);
-    }
-    const std::string options = "lowerdir=" + folders[0] + ",upperdir=" + folders[1] + ",workdir=" + folders[2];
-    const pid_t child = ::fork();
-    if (child == 0) {
-        const bool mounted = ::unshare(CLONE_NEWNS) == 0 &&
-                             ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                             ::mount("overlay", folders[3].c_str(), "overlay", 0, options.c_str()) == 0;
-        ::_exit(mounted ? 0 : 1);
-    }
-    int status = 1;
-    if (child > 0) ::waitpid(child, &status, 0);
-    ::rmdir((folders[2] + "/work").c_str());
-    ::rmdir((folders[2] + "/index").c_str());
-    for (const auto& folder : folders) ::rmdir(folder.c_str());
-    ::rmdir(home.c_str());
-    return child > 0 && status == 0;
 }
 
 Result<void> make_init_layer(const std::string& data_root, const std::vector<ChainLink>& chain) {

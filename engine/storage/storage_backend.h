@@ -33,9 +33,11 @@ public:
     // chain: bottom first, may be empty. Makes the container's own directories; made twice gives the same plan.
     // A backend that has to copy returns the copy job still to run: see copy_arguments.
     virtual Result<RootfsPlan> prepare(std::string_view container_id, const std::vector<ChainLink>& chain) = 0;
-    // Arguments of the worker that must have ended well before the plan is used; empty: none.
+    // Arguments of the worker that must have ended well, and copied() been called, before the plan is used; empty: none.
     virtual std::vector<std::string> copy_arguments(std::string_view container_id,
                                                     const std::vector<ChainLink>& chain) = 0;
+    // The worker has done it: from now on the tree is the container's and is not copied again.
+    virtual Result<void> copied(std::string_view) { return {}; }
     // Moves the container's directory to DATA/tmp in one rename; the returned path is the tree a remove worker deletes.
     // Empty when there was none.
     virtual Result<std::string> remove(std::string_view container_id) = 0;
@@ -43,9 +45,9 @@ public:
 
 std::unique_ptr<StorageBackend> make_overlay_backend(std::string data_root);
 std::unique_ptr<StorageBackend> make_copy_backend(std::string data_root);
-// True when the file system under data_root can hold an overlay's upper directory (tried, in a mount namespace of
-// its own process: blocks for a millisecond, call it once at start).
-bool overlay_works(const std::string& data_root);
+// Nothing when the file system under data_root can hold an overlay's upper directory and overlay's marks, else what it
+// lacks. Tried with a file system that is never attached: the mount table does not change. Blocks for a millisecond.
+Result<void> check_overlay(const std::string& data_root);
 
 // Makes layers/<n>/init beside layers/<n>/fs: mount points and empty files the runtime binds over. chain: bottom first.
 Result<void> make_init_layer(const std::string& data_root, const std::vector<ChainLink>& chain);

@@ -33,6 +33,8 @@ Result<Dir> open_dir(int folder, const char* name) {
 
 bool is_dots(const char* name) { return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')); }
 
+bool is_mark(const char* name) { return std::string_view(name).starts_with(".wh.") && name[4] != '\0' && !is_dots(name + 4); }
+
 Result<void> remove_folder(int folder, const char* name, size_t depth) {
     if (depth > limits::tree_depth_max) return fail(ErrorKind::too_large, "folders are nested too deeply");
     {
@@ -139,8 +141,9 @@ Result<void> Copier::one(int from, int into, const char* name, size_t depth) {
         const UniqueFd below(::openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!below) return fail_errno(errno, std::string("open ") + name);
         char opaque = 'n';
-        const bool hides = ::fgetxattr(below.get(), "trusted.overlay.opaque", &opaque, 1) == 1 && opaque == 'y';
-        if (exists && (hides || !S_ISDIR(there.st_mode))) {
+        const bool hides = (::fgetxattr(below.get(), "trusted.overlay.opaque", &opaque, 1) == 1 && opaque == 'y') ||
+                           ::faccessat(below.get(), ".wh..wh..opq", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        if (exists && ((hides && !verbatim_) || !S_ISDIR(there.st_mode))) {
             TRY_VOID(remove_tree_at(into, name));
         }
         if (::mkdirat(into, name, 0700) != 0 && errno != EEXIST) return fail_errno(errno, std::string("mkdir ") + name);
@@ -150,8 +153,8 @@ Result<void> Copier::one(int from, int into, const char* name, size_t depth) {
         return attributes(from, name, into, source);
     }
     if (exists) {
-            TRY_VOID(remove_tree_at(into, name));
-        }
+        TRY_VOID(remove_tree_at(into, name));
+    }
     if (source.st_nlink > 1) {
         const auto first = linked_.find({source.st_dev, source.st_ino});
         if (first != linked_.end()) {
@@ -181,10 +184,18 @@ Result<void> Copier::one(int from, int into, const char* name, size_t depth) {
 Result<void> Copier::folder(int from, int into, size_t depth) {
     if (depth > limits::tree_depth_max) return fail(ErrorKind::too_large, "folders are nested too deeply");
     TRY(const Dir dir, open_dir(from, "."));
-    while (const dirent* item = ::readdir(dir.get()))
-        if (!is_dots(item->d_name)) {
-            TRY_VOID(one(from, into, item->d_name, depth));
-        }
+    // Marks first: they speak of what is there already, not of what this layer brings.
+    bool marks = false;
+    while (const dirent* item = ::readdir(dir.get())) {
+        if (verbatim_ || !is_mark(item->d_name)) continue;
+        marks = true;
+        TRY_VOID(remove_tree_at(into, item->d_name + 4));
+    }
+    ::rewinddir(dir.get());
+    while (const dirent* item = ::readdir(dir.get())) {
+        if (is_dots(item->d_name) || (marks && is_mark(item->d_name))) continue;
+        TRY_VOID(one(from, into, item->d_name, depth));
+    }
     return {};
 }
 

@@ -32,7 +32,7 @@ Result<std::string> import(const char* folder) {
     const UniqueFd root(::open("/0", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root) return fail_errno(errno, "open the layer's folder");
     FdSource input(0);
-    TRY(const auto layer, unpack_layer(input, root.get(), WhiteoutForm::overlay));
+    TRY(const auto layer, unpack_layer(input, root.get()));
     LoadedImage image;
     image.layers.push_back({"0", layer.diff_id, layer.size});
     std::vector<LoadedImage> images;

@@ -27,11 +27,11 @@ protected:
     void sh(const std::string& command) {
         ASSERT_EQ(std::system(("cd " + home + " && set -e && umask 022 && " + command).c_str()), 0) << command;
     }
-    Result<UnpackedLayer> unpack(const std::string& file, WhiteoutForm form = WhiteoutForm::overlay) {
+    Result<UnpackedLayer> unpack(const std::string& file) {
         const UniqueFd fd(::open((home + "/" + file).c_str(), O_RDONLY));
         const UniqueFd root(::open((home + "/out").c_str(), O_RDONLY | O_DIRECTORY));
         FdSource source(fd.get());
-        return unpack_layer(source, root.get(), form);
+        return unpack_layer(source, root.get());
     }
     struct stat at(const std::string& path) {
         struct stat out{};
