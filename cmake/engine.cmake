@@ -18,6 +18,15 @@ if(ENGINE_FUZZ)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+# engine_link_static(TARGET names...): the static library where Debian has one. Each worker process starts by loading what
+# is shared; linked in, only what is used is there and nothing is looked up by name.
+function(engine_link_static target)
+  foreach(name ${ARGN})
+    find_library(STATIC_${name} NAMES lib${name}.a ${name} REQUIRED)
+    target_link_libraries(${target} PRIVATE "${STATIC_${name}}")
+  endforeach()
+endfunction()
+
 # engine_library(NAME sources... ): one static library per folder.
 function(engine_library name)
   add_library(${name} STATIC ${ARGN})

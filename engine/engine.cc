@@ -179,6 +179,7 @@ Task<void> Engine::close_services() {
         CO_TRY_VOID(co_await keeper_->close());
     }
     if (images_) {
+        images_->scope().request_stop();
         CO_TRY_VOID(co_await images_->scope().join());
     }
     containers_.reset();

@@ -9,6 +9,7 @@
 
 #include "engine/reactor/child_process.h"
 #include "engine/reactor/io.h"
+#include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/storage/digest.h"
 #include "engine/storage/image_store.h"
@@ -18,6 +19,9 @@
 
 namespace engine::storage {
 namespace {
+
+constexpr Nanoseconds sweep_delay = 100 * millisecond;  // gathers the trees of many short lives
+constexpr std::size_t trees_per_sweep = 256;            // names on one command line
 
 int64_t now_ns() {
     timespec now{};
@@ -304,16 +308,31 @@ Result<void> ImageStore::collect_layers(std::vector<RemovedItem>* out) {
     return {};
 }
 
-Task<void> ImageStore::delete_tree(std::string path) {
-    std::vector<std::string> arguments = {"remove", path};
-    CO_TRY(const std::string record, co_await run_worker(std::move(arguments), nullptr, {}));
-    auto answer = decode_images(record);
-    if (!answer) co_return tl::unexpected<Error>(std::move(answer).error());
-    co_return {};
+void ImageStore::discard(std::string path) {
+    if (!exists(path)) return;
+    trash_.push_back(std::move(path));
+    if (sweeping_) return;
+    sweeping_ = true;
+    scope_.spawn("sweeper", sweep());
 }
 
-void ImageStore::discard(std::string path) {
-    if (exists(path)) scope_.spawn("delete tree", delete_tree(std::move(path)));
+// One process for many trees: a short-lived container's costs less to delete than a process to start. What is left at the
+// end of the engine lies in tmp, where the next start finds it.
+Task<void> ImageStore::sweep() {
+    const reactor::StopToken stop = scope_.token();
+    while (!trash_.empty()) {
+        auto waited = co_await reactor::sleep_for(sweep_delay, stop);
+        if (!waited) break;
+        const auto taken = std::min(trash_.size(), trees_per_sweep);
+        std::vector<std::string> arguments = {"remove"};
+        arguments.insert(arguments.end(), trash_.begin(), trash_.begin() + static_cast<std::ptrdiff_t>(taken));
+        trash_.erase(trash_.begin(), trash_.begin() + static_cast<std::ptrdiff_t>(taken));
+        auto record = co_await run_worker(std::move(arguments), nullptr, stop);
+        auto answer = record ? decode_images(*record) : Result<std::vector<LoadedImage>>(tl::unexpect, std::move(record).error());
+        if (!answer) log_warn("deleting what was removed: " + answer.error().message());
+    }
+    sweeping_ = false;
+    co_return Result<void>{};
 }
 
 Task<RootfsPlan> ImageStore::prepare_rootfs(std::string container_id, std::string image_id, reactor::StopToken stop) {

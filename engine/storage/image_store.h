@@ -89,8 +89,8 @@ private:
     Task<std::vector<LoadedImage>> unpack(std::string verb, ByteSource* body, std::string folder, reactor::StopToken stop);
     Task<std::string> run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop);
     Task<void> feed(ByteSource* body, int fd, reactor::StopToken stop);
-    Task<void> delete_tree(std::string path);
-    void discard(std::string path);
+    Task<void> sweep();
+    void discard(std::string path);  // deleted in the background
     Result<std::string> commit_image(const LoadedImage& image, const std::string& folder);
     Result<void> delete_image(const std::string& id, std::vector<RemovedItem>& out);
     Result<void> collect_layers(std::vector<RemovedItem>* out);
@@ -109,6 +109,8 @@ private:
     std::map<std::string, std::string, std::less<>> tags_;  // reference -> image id
     std::map<std::string, std::pair<int, int64_t>, std::less<>> held_;  // image id -> containers, its top layer
     std::vector<std::string> problems_;
+    std::vector<std::string> trash_;  // trees that nothing names any more
+    bool sweeping_ = false;
     uint64_t jobs_ = 0;
 };
 
