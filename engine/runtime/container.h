@@ -44,6 +44,8 @@ struct Container {
     reactor::Event keeper_exit;    // set when the keeper has told the end of this run
     reactor::Event exited;         // notified at each end of a run, after everything is released and recorded
     reactor::Event removed;        // set once it is gone
+    bool leaving = false;          // the last run's control groups are being removed: a start waits
+    reactor::Event left;           // notified when they are gone
     int wait_status = 0;           // of the run that ended
     Nanoseconds wait_status_at = 0;
     // Clients that attached before the start: handed to the output when it exists.

@@ -21,6 +21,8 @@ namespace engine::runtime {
 namespace {
 
 constexpr long stop_timeout_default = 10;   // seconds, as dockerd
+constexpr int cgroup_removal_attempts = 200;
+constexpr Nanoseconds cgroup_removal_pause = 5 * millisecond;
 
 std::string new_id() {
     unsigned char bytes[32];
@@ -312,22 +314,52 @@ storage::UsersOf ContainerService::image_users() const {
 
 void ContainerService::keeper_exit(const KeeperExit& exit) {
     const auto found = containers_.find(exit.id);
-    if (found == containers_.end()) return keeper_.forget(exit.id);
+    if (found == containers_.end() || !found->second->held.cgroups) return let_go_of(exit.id);
     found->second->wait_status = exit.wait_status;
     found->second->wait_status_at = exit.exited_at;
     found->second->keeper_exit.set();
 }
 
 // After the last process is gone, or when a start failed: everything held goes back, whatever was reached.
-void ContainerService::release(Container& container) {
-    if (container.held.cgroups) {
-        if (auto gone = remove_cgroups(cgroups_, options_.cgroup_parent, container.id); !gone)
-            log_warn("container " + container.id + ": " + gone.error().message());
+void ContainerService::release(const std::shared_ptr<Container>& container) {
+    HeldResources& held = container->held;
+    if (held.output) held.output->end();
+    if (held.cgroups || held.keeper) {
+        container->leaving = true;
+        scope_.spawn("release", let_go(container, held.cgroups));
     }
-    if (container.held.keeper) keeper_.forget(container.id);
-    if (container.held.output) container.held.output->end();
-    container.held = HeldResources{};
-    container.state.pid = 0;
+    held = HeldResources{};
+    container->state.pid = 0;
+}
+
+// Removing a control group waits in the kernel for everyone who is just joining one: on the ring, and nobody but the next
+// start waits for it. The keeper forgets last, so that an engine that dies here finds the container's groups again.
+Task<void> ContainerService::let_go(std::shared_ptr<Container> container, bool cgroups) {
+    if (cgroups) {
+        const auto directories = container_cgroup_directories(cgroups_, options_.cgroup_parent, container->id);
+        for (const std::string& directory : directories) {
+            CO_TRY_VOID(co_await remove_cgroup(directory));
+        }
+    }
+    keeper_.forget(container->id);
+    container->leaving = false;
+    container->left.notify_all();
+    co_return Result<void>{};
+}
+
+// A group stays busy for a moment after its last process has ended.
+Task<void> ContainerService::remove_cgroup(const std::string& directory) {
+    for (int attempt = 0; attempt < cgroup_removal_attempts; ++attempt) {
+        auto gone = co_await io::unlinkat(AT_FDCWD, directory.c_str(), AT_REMOVEDIR);
+        if (gone || gone.error().error_number() == ENOENT) co_return Result<void>{};
+        if (gone.error().error_number() != EBUSY) {
+            log_warn("removing " + directory + ": " + gone.error().message());
+            co_return Result<void>{};
+        }
+        CO_TRY_VOID(co_await reactor::sleep_for(cgroup_removal_pause));
+    }
+    log_warn("removing " + directory + ": it stays busy, left as it is");
+    co_return Result<void>{};
 }
 
 Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
@@ -338,7 +370,7 @@ Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
     container->state.exit_code = exit_code_of(container->wait_status);
     container->state.finished_at = container->wait_status_at;
     container->state.status = ContainerStatus::exited;
-    release(*container);
+    release(container);
     save_state(*container);
     held.release();
     const bool auto_remove = container->spec.auto_remove;

@@ -73,7 +73,10 @@ private:
     Task<void> start_failed(std::shared_ptr<Container> container, std::string message, int exit_code);
     Task<void> supervise(std::shared_ptr<Container> container);
     Task<void> pump_all(std::shared_ptr<Output> output, UniqueFd out, UniqueFd err);
-    void release(Container& container);
+    void release(const std::shared_ptr<Container>& container);
+    Task<void> let_go(std::shared_ptr<Container> container, bool cgroups);
+    void let_go_of(const std::string& id);
+    Task<void> remove_cgroup(const std::string& directory);
     Task<void> remove_now(std::shared_ptr<Container> container);
     Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop);
     Result<void> signal(Container& container, int number);

@@ -83,11 +83,24 @@ Result<void> ContainerService::recover() {
     }
     TRY(auto rows, db_.containers());
     for (const storage::ContainerRow& row : rows) recover_one(row, holdings);
-    // A start that was cut off before its row said "running": nobody waits for it.
+    // Runs that nobody waits for: a start cut off before its row said "running", an end cut off before the keeper forgot it.
     for (auto& [id, holding] : holdings) {
-        if (holding.running) syscall(SYS_pidfd_send_signal, holding.pidfd.get(), SIGKILL, nullptr, 0);
+        if (holding.running) {
+            syscall(SYS_pidfd_send_signal, holding.pidfd.get(), SIGKILL, nullptr, 0);
+        } else {
+            let_go_of(id);
+        }
     }
     return {};
+}
+
+// A run whose end concerns nobody any more; its container may be gone.
+void ContainerService::let_go_of(const std::string& id) {
+    const auto found = containers_.find(id);
+    std::shared_ptr<Container> container = found != containers_.end() ? found->second : std::make_shared<Container>();
+    container->id = id;
+    container->leaving = true;
+    scope_.spawn("release", let_go(container, true));
 }
 
 void ContainerService::recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings) {
@@ -115,7 +128,7 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
     container->state.exit_code = exit_code_unknown;
     container->state.finished_at = realtime_ns();
     container->held.cgroups = true;
-    release(*container);
+    release(container);
     save_state(*container);
     if (container->spec.auto_remove) scope_.spawn("auto-remove", remove_now(container));
 }

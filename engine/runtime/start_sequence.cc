@@ -73,9 +73,12 @@ Task<void> ContainerService::start(std::string_view reference) {
     CO_TRY(auto held, co_await container->lane.enter());
     if (container->running()) co_return fail(ErrorKind::not_modified, "container is already running");
     if (container->removed.is_set()) co_return fail(ErrorKind::not_found, "No such container: " + container->id);
+    while (container->leaving) {
+        CO_TRY_VOID(co_await container->left.wait());
+    }
     auto started = co_await start_process(container);
     if (started) co_return Result<void>{};
-    release(*container);
+    release(container);
     container->state.status = ContainerStatus::exited;
     container->state.error = started.error().message();
     container->state.finished_at = realtime_ns();

@@ -68,8 +68,14 @@ protected:
         request(KeeperMessage::goodbye, "");
         char byte;
         EXPECT_EQ(recv(engine_.get(), &byte, 1, 0), 0) << "the keeper ends after goodbye";
-        for (size_t i = 0; i < ids_.size(); ++i) EXPECT_TRUE(remove_cgroups(host_, parent_, ids_[i]));
-        EXPECT_TRUE(remove_cgroups(host_, "docker", parent_.substr(7)));
+        for (const std::string& id : ids_) remove_cgroups(parent_, id);
+        remove_cgroups("docker", parent_.substr(7));
+    }
+
+    void remove_cgroups(const std::string& parent, const std::string& id) {
+        for (const std::string& directory : container_cgroup_directories(host_, parent, id)) {
+            EXPECT_TRUE(rmdir(directory.c_str()) == 0 || errno == ENOENT) << directory << ": " << strerror(errno);
+        }
     }
 
     int run_keeper() {

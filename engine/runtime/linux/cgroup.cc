@@ -206,17 +206,10 @@ std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_
     return out;
 }
 
-Result<void> remove_cgroups(const CgroupHost& host, std::string_view parent, std::string_view id) {
-    int first_error = 0;
-    std::string where;
-    for (const auto& h : host.hierarchies) {
-        std::string directory = directory_of(h, parent) + "/" + std::string(id);
-        if (rmdir(directory.c_str()) == 0 || errno == ENOENT || first_error != 0) continue;
-        first_error = errno;
-        where = directory;
-    }
-    if (first_error != 0) return fail_errno(first_error, "rmdir " + where);
-    return {};
+std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent, std::string_view id) {
+    std::vector<std::string> out;
+    for (const auto& h : host.hierarchies) out.push_back(directory_of(h, parent) + "/" + std::string(id));
+    return out;
 }
 
 }  // namespace engine::runtime

@@ -46,7 +46,7 @@ Result<void> prepare_cgroup_parent(const CgroupHost& host, std::string_view pare
 std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_view parent, std::string_view id,
                                             const CgroupLimits& limits);
 
-// After the last process is gone. What is not there is fine. Returns the first error of another kind.
-Result<void> remove_cgroups(const CgroupHost& host, std::string_view parent, std::string_view id);
+// The directories that a start with container_cgroups() makes; to be removed after the last process is gone.
+std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent, std::string_view id);
 
 }  // namespace engine::runtime
