@@ -1,56 +1,214 @@
 #include "engine/api/images_api.h"
 
+#include "engine/api/image_filters.h"
+#include "engine/api/image_json.h"
 #include "engine/api/services.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
+#include "engine/storage/config_changes.h"
 #include "engine/storage/image_store.h"
 
 namespace engine::api {
+namespace {
 
-Task<void> load_images(Services& services, Request& request, Response& response) {
-    CO_TRY(auto result, co_await services.images->load(*request.body, request.stop));
-    std::string body;
-    for (const std::string& line : result.loaded) {
-        json::Writer w;
-        w.begin_object().field("stream", line + "\n").end_object();
-        body += w.text() + "\n";
-    }
-    const std::string_view text = body;
-    co_return co_await response.send(200, "application/json", text);
+constexpr ApiVersion shared_size_asked{1, 42};
+constexpr ApiVersion reference_filter{1, 25};
+
+// One message of a progress stream.
+std::string line(json::Writer& w) {
+    return w.end_object().take() + "\r\n";
 }
 
-Task<void> list_images(Services& services, Request&, Response& response) {
+std::string stream_error(const Error& error) {
+    json::Writer w;
+    w.begin_object().key("errorDetail").begin_object().field("message", error.message()).end_object();
+    w.field("error", error.message());
+    return line(w);
+}
+
+// Bytes as dockerd's progress bars print them: "1.024MB", at most four digits.
+std::string human_size(double bytes) {
+    static constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    std::size_t unit = 0;
+    for (; bytes >= 1000 && unit + 1 < std::size(units); ++unit) bytes /= 1000;
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4g%s", bytes, units[unit]);
+    return text;
+}
+
+std::string loaded_layer(const storage::NewLayer& layer) {
+    const std::string size = human_size(static_cast<double>(layer.tar_bytes));
+    json::Writer w;
+    w.begin_object().field("status", "Loading layer").key("progressDetail").begin_object();
+    w.field("current", layer.tar_bytes).field("total", layer.tar_bytes).end_object();
+    w.field("progress", "[" + std::string(50, '=') + ">]  " + size + "/" + size)
+        .field("id", layer.diff_id.substr(7, 12));
+    return line(w);
+}
+
+// repo may hold a tag of its own, which `tag` replaces. "" when there is no repo.
+Result<std::string> reference_of(const Request& request) {
+    const std::string repo(request.parameter("repo"));
+    const std::string tag(request.parameter("tag"));
+    if (repo.empty()) return std::string();
+    TRY(auto reference, storage::parse_reference(repo));
+    if (!reference.digest.empty()) return fail(ErrorKind::invalid, "cannot import digest reference");
+    if (!tag.empty()) {
+        if (!storage::is_tag(tag)) return fail(ErrorKind::invalid, "invalid tag format");
+        reference.tag = tag;
+    }
+    return storage::with_default_tag(std::move(reference)).text();
+}
+
+struct Platform {
+    std::string os = "linux", architecture, variant;
+};
+
+// os[/architecture[/variant]]
+Result<Platform> platform_of(const Request& request) {
+    Platform out;
+    std::string text(request.parameter("platform"));
+    if (text.empty()) return out;
+    std::vector<std::string> parts;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find('/', begin), text.size());
+        parts.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    const auto plain = [](const std::string& part) {
+        return !part.empty() &&
+               part.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+                   std::string::npos;
+    };
+    if (parts.size() > 3 || !std::all_of(parts.begin(), parts.end(), plain))
+        return fail(ErrorKind::invalid, "\"" + text + "\": invalid platform: it is os[/architecture[/variant]]");
+    out.os = parts[0];
+    if (parts.size() > 1) out.architecture = parts[1];
+    if (parts.size() > 2) out.variant = parts[2];
+    if (out.os != "linux") return fail(ErrorKind::invalid, "operating system is not supported");
+    return out;
+}
+
+// The new image's JSON, without what only the unpacked layer can say.
+Result<std::string> import_config(const Request& request, const std::string& comment) {
+    std::vector<std::string> changes;
+    for (const auto& [name, value] : request.query)
+        if (name == "changes") changes.push_back(value);
+    TRY(const auto platform, platform_of(request));
+    TRY(const std::string config, storage::config_of_changes(changes));
+    json::Writer w;
+    w.begin_object();
+    if (!platform.architecture.empty()) w.field("architecture", platform.architecture);
+    if (!platform.variant.empty()) w.field("variant", platform.variant);
+    w.field("os", platform.os).field("comment", comment).field_raw("config", config).end_object();
+    return w.take();
+}
+
+}  // namespace
+
+// dockerd has begun its answer before it knows: an archive it cannot load is told in the stream of a 200.
+Task<void> load_images(Services& services, Request& request, Response& response) {
+    const bool quiet = request.flag("quiet", true);
+    auto result = co_await services.images->load(*request.body, request.stop);
+    std::string body;
+    if (result) {
+        for (const storage::NewLayer& layer : result->layers)
+            if (!quiet) body += loaded_layer(layer);
+        for (const std::string& loaded : result->loaded) {
+            json::Writer w;
+            w.begin_object().field("stream", loaded + "\n");
+            body += line(w);
+        }
+    } else {
+        body = stream_error(result.error());
+    }
+    const std::string_view text = body;
+    auto sent = co_await response.send(200, "application/json", text);
+    co_return sent;
+}
+
+Task<void> create_image(Services& services, Request& request, Response& response) {
+    if (!request.parameter("fromImage").empty())
+        co_return fail(ErrorKind::not_implemented,
+                       "pulling from a registry is not supported by this engine yet: "
+                       "docker load and docker import bring images");
+    const std::string source(request.parameter("fromSrc"));
+    if (source != "-")
+        co_return fail(ErrorKind::not_implemented,
+                       "importing from a URL is not supported by this engine yet: send the archive");
+    std::string comment(request.parameter("message"));
+    if (comment.empty()) comment = "Imported from " + source;
+    CO_TRY(std::string reference, reference_of(request));
+    CO_TRY(std::string config, import_config(request, comment));
+    ByteSource& body = *request.body;
+    CO_TRY(const std::string id, co_await services.images->import(body, std::move(config), std::move(comment),
+                                                                  std::move(reference), request.stop));
+    json::Writer w;
+    w.begin_object().field("status", id);
+    const std::string answer = line(w);
+    const std::string_view text = answer;
+    auto sent = co_await response.send(200, "application/json", text);
+    co_return sent;
+}
+
+Task<void> list_images(Services& services, Request& request, Response& response) {
+    CO_TRY(Filters filters, parse_filters(request.parameter("filters")));
+    const std::string old_filter(request.parameter("filter"));
+    if (request.version < reference_filter && !old_filter.empty() && !filters.contains("reference"))
+        filters["reference"].push_back(old_filter);
+    CO_TRY(auto summaries, list_images_by(*services.images, filters));
+    const bool shared = request.version >= shared_size_asked && request.flag("shared-size");
+    const auto users = services.containers->image_users();
     json::Writer w;
     w.begin_array();
-    for (const storage::Image& image : services.images->list()) {
-        w.begin_object().field("Id", image.id).field("ParentId", "").field("RepoTags", image.tags);
-        w.field_raw("RepoDigests", "[]").field("Created", image.loaded_at / second).field("Size", image.size);
-        w.field("VirtualSize", image.size).field("SharedSize", -1).field_raw("Labels", "{}").field("Containers", -1);
-        w.end_object();
+    for (ImageSummary& summary : summaries) {
+        if (shared) summary.shared_size = services.images->shared_size(summary.image.id);
+        summary.containers = static_cast<std::int64_t>(users(summary.image.id).size());
+        write_image_summary(w, summary, request.version);
     }
     w.end_array();
     std::string answer = w.take();
-    co_return co_await response.send_json(200, std::move(answer));
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
+}
+
+Task<void> inspect_image(Services& services, Request& request, Response& response) {
+    CO_TRY(const auto image, services.images->find(request.captures[0]));
+    std::string answer = image_inspect(services.facts, image, request.version);
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
+}
+
+Task<void> history_of_image(Services& services, Request& request, Response& response) {
+    CO_TRY(const auto image, services.images->find(request.captures[0]));
+    CO_TRY(std::string answer, image_history(image));
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
 }
 
 Task<void> tag_image(Services& services, Request& request, Response& response) {
-    std::string reference(request.parameter("repo"));
-    if (!request.parameter("tag").empty()) reference += ":" + std::string(request.parameter("tag"));
+    CO_TRY(const std::string reference, reference_of(request));
+    if (reference.empty()) co_return fail(ErrorKind::invalid, "invalid reference format");
     CO_TRY_VOID(services.images->tag(request.captures[0], reference));
-    co_return co_await response.send_empty(201);
+    auto sent = co_await response.send_empty(201);
+    co_return sent;
 }
 
 Task<void> remove_image(Services& services, Request& request, Response& response) {
+    const std::string& name = request.captures[0];
+    if (name.find_first_not_of(" \t") == std::string::npos)
+        co_return fail(ErrorKind::invalid, "image name cannot be blank");
     const auto users = services.containers->image_users();
-    CO_TRY(auto removed, services.images->remove(request.captures[0], request.flag("force"), users));
+    CO_TRY(auto removed, services.images->remove(name, request.flag("force"), users));
     json::Writer w;
     w.begin_array();
     for (const storage::RemovedItem& item : removed)
         w.begin_object().field(item.untagged ? "Untagged" : "Deleted", item.name).end_object();
     w.end_array();
     std::string answer = w.take();
-    co_return co_await response.send_json(200, std::move(answer));
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
 }
 
 }  // namespace engine::api

@@ -23,6 +23,9 @@ constexpr Route table[] = {
     {"DELETE", "/containers/{}", remove_container},
     {"GET", "/images/json", list_images},
     {"POST", "/images/load", load_images},
+    {"POST", "/images/create", create_image},
+    {"GET", "/images/{*}/json", inspect_image},
+    {"GET", "/images/{*}/history", history_of_image},
     {"POST", "/images/{*}/tag", tag_image},
     {"DELETE", "/images/{*}", remove_image},
     // Without swarm and plugins dockerd answers these just so.

@@ -139,6 +139,7 @@ Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder
                 return fail(ErrorKind::invalid, "invalid image archive: " + path + " is not what its name says");
             layer.diff_id = std::move(unpacked->diff_id);
             layer.size = unpacked->size;
+            layer.tar_bytes = unpacked->tar_bytes;
             layers[path] = std::move(layer);
             continue;
         }
@@ -220,7 +221,7 @@ std::string encode_images(const std::vector<LoadedImage>& images) {
         w.begin_object().field("config", image.config).field("tags", image.tags).key("layers").begin_array();
         for (const auto& layer : image.layers) {
             w.begin_object().field("folder", layer.folder).field("diff_id", layer.diff_id);
-            w.field("size", layer.size).end_object();
+            w.field("size", layer.size).field("tar_bytes", layer.tar_bytes).end_object();
         }
         w.end_array().end_object();
     }
@@ -265,7 +266,8 @@ Result<std::vector<LoadedImage>> decode_images(std::string_view record) {
             std::string_view diff_id;
             LoadedLayer one;
             if (layer["folder"].get(name) != simdjson::SUCCESS || layer["diff_id"].get(diff_id) != simdjson::SUCCESS ||
-                layer["size"].get(one.size) != simdjson::SUCCESS || !is_digest(diff_id) || name.empty() ||
+                layer["size"].get(one.size) != simdjson::SUCCESS ||
+                layer["tar_bytes"].get(one.tar_bytes) != simdjson::SUCCESS || !is_digest(diff_id) || name.empty() ||
                 !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
                 return malformed();
             one.folder = name;

@@ -12,7 +12,8 @@ namespace engine::storage {
 struct LoadedLayer {
     std::string folder;  // under the worker's folder: "0", "1", ...
     std::string diff_id;
-    int64_t size = 0;
+    int64_t size = 0;       // bytes of its files
+    int64_t tar_bytes = 0;  // of the uncompressed archive
 };
 
 struct LoadedImage {

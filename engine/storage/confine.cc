@@ -15,27 +15,76 @@ namespace engine::storage {
 namespace {
 
 // CAP_SYS_ADMIN is what trusted.overlay.* costs; mounting and the like are closed by the seccomp list.
-constexpr unsigned kept_capabilities[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID,
-                                          CAP_MKNOD, CAP_SETFCAP, CAP_SYS_ADMIN};
+constexpr unsigned kept_capabilities[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+                                          CAP_FSETID, CAP_MKNOD,        CAP_SETFCAP,         CAP_SYS_ADMIN};
 
-constexpr int allowed_calls[] = {
-    SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pwrite64),
-    SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(openat),
-    SCMP_SYS(openat2), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lstat), SCMP_SYS(stat), SCMP_SYS(statx),
-    SCMP_SYS(fchown), SCMP_SYS(fchownat), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(utimensat), SCMP_SYS(mkdirat),
-    SCMP_SYS(mknodat), SCMP_SYS(symlinkat), SCMP_SYS(linkat), SCMP_SYS(unlinkat), SCMP_SYS(rmdir), SCMP_SYS(unlink),
-    SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(ftruncate),
-    SCMP_SYS(fsetxattr), SCMP_SYS(fgetxattr), SCMP_SYS(flistxattr), SCMP_SYS(copy_file_range), SCMP_SYS(ioctl),
-    SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk),
-    SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime), SCMP_SYS(gettid), SCMP_SYS(getpid),
-    SCMP_SYS(sched_yield), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(tgkill),
-    SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group)};
+constexpr int allowed_calls[] = {SCMP_SYS(read),
+                                 SCMP_SYS(readv),
+                                 SCMP_SYS(pread64),
+                                 SCMP_SYS(write),
+                                 SCMP_SYS(writev),
+                                 SCMP_SYS(pwrite64),
+                                 SCMP_SYS(close),
+                                 SCMP_SYS(close_range),
+                                 SCMP_SYS(lseek),
+                                 SCMP_SYS(fcntl),
+                                 SCMP_SYS(dup),
+                                 SCMP_SYS(openat),
+                                 SCMP_SYS(openat2),
+                                 SCMP_SYS(fstat),
+                                 SCMP_SYS(newfstatat),
+                                 SCMP_SYS(lstat),
+                                 SCMP_SYS(stat),
+                                 SCMP_SYS(statx),
+                                 SCMP_SYS(fchown),
+                                 SCMP_SYS(fchownat),
+                                 SCMP_SYS(fchmod),
+                                 SCMP_SYS(fchmodat),
+                                 SCMP_SYS(utimensat),
+                                 SCMP_SYS(mkdirat),
+                                 SCMP_SYS(mknodat),
+                                 SCMP_SYS(symlinkat),
+                                 SCMP_SYS(linkat),
+                                 SCMP_SYS(unlinkat),
+                                 SCMP_SYS(rmdir),
+                                 SCMP_SYS(unlink),
+                                 SCMP_SYS(renameat),
+                                 SCMP_SYS(renameat2),
+                                 SCMP_SYS(readlinkat),
+                                 SCMP_SYS(getdents64),
+                                 SCMP_SYS(ftruncate),
+                                 SCMP_SYS(fsetxattr),
+                                 SCMP_SYS(fgetxattr),
+                                 SCMP_SYS(flistxattr),
+                                 SCMP_SYS(copy_file_range),
+                                 SCMP_SYS(ioctl),
+                                 SCMP_SYS(mmap),
+                                 SCMP_SYS(munmap),
+                                 SCMP_SYS(mremap),
+                                 SCMP_SYS(mprotect),
+                                 SCMP_SYS(madvise),
+                                 SCMP_SYS(brk),
+                                 SCMP_SYS(futex),
+                                 SCMP_SYS(getrandom),
+                                 SCMP_SYS(clock_gettime),
+                                 SCMP_SYS(gettid),
+                                 SCMP_SYS(getpid),
+                                 SCMP_SYS(sched_yield),
+                                 SCMP_SYS(rt_sigreturn),
+                                 SCMP_SYS(rt_sigaction),
+                                 SCMP_SYS(rt_sigprocmask),
+                                 SCMP_SYS(tgkill),
+                                 SCMP_SYS(sigaltstack),
+                                 SCMP_SYS(restart_syscall),
+                                 SCMP_SYS(exit),
+                                 SCMP_SYS(exit_group)};
 
 Result<void> drop_capabilities() {
     uint64_t keep = 0;
     for (unsigned capability : kept_capabilities) keep |= uint64_t{1} << capability;
     for (unsigned capability = 0; capability < 64; capability++) {
-        if ((keep >> capability & 1) == 0 && ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno == EINVAL) break;
+        if ((keep >> capability & 1) == 0 && ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno == EINVAL)
+            break;
     }
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct data[2]{};

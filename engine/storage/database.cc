@@ -12,9 +12,9 @@
 namespace engine::storage {
 
 struct Database::Bound {
-    Bound(int64_t v) : value(v) {}                                          // NOLINT(google-explicit-constructor)
-    Bound(std::string_view v) : value(v) {}                                 // NOLINT(google-explicit-constructor)
-    Bound(const std::string& v) : value(std::string_view(v)) {}             // NOLINT(google-explicit-constructor)
+    Bound(int64_t v) : value(v) {}                               // NOLINT(google-explicit-constructor)
+    Bound(std::string_view v) : value(v) {}                      // NOLINT(google-explicit-constructor)
+    Bound(const std::string& v) : value(std::string_view(v)) {}  // NOLINT(google-explicit-constructor)
     std::variant<int64_t, std::string_view> value;
 };
 
@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS layers(number INTEGER PRIMARY KEY, chain_id TEXT NOT 
 CREATE TABLE IF NOT EXISTS images(id TEXT PRIMARY KEY, config BLOB NOT NULL, top_layer INTEGER NOT NULL,
                                   loaded_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tags(reference TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tag_times(image_id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS containers(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL,
                                       state TEXT NOT NULL);
 )sql";
@@ -37,7 +38,9 @@ std::string column_text(sqlite3_stmt* statement, int column) {
     return bytes == nullptr ? std::string() : std::string(static_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
-bool is_corruption(int code) { return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB; }
+bool is_corruption(int code) {
+    return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+}
 
 Error corrupt(const std::string& path) {
     const std::string aside = path + ".corrupt-" + std::to_string(::time(nullptr));
@@ -118,14 +121,15 @@ Result<sqlite3_stmt*> Database::prepared(const char* sql) {
 }
 
 Result<void> Database::run(const char* sql, std::initializer_list<Bound> values) {
-    TRY(sqlite3_stmt* statement, prepared(sql));
+    TRY(sqlite3_stmt * statement, prepared(sql));
     int at = 1;
     for (const auto& bound : values) {
         if (const auto* number = std::get_if<int64_t>(&bound.value)) {
             sqlite3_bind_int64(statement, at++, *number);
         } else {
             const auto text = std::get<std::string_view>(bound.value);
-            sqlite3_bind_text64(statement, at++, text.data() ? text.data() : "", text.size(), SQLITE_STATIC, SQLITE_UTF8);
+            sqlite3_bind_text64(statement, at++, text.data() ? text.data() : "", text.size(), SQLITE_STATIC,
+                                SQLITE_UTF8);
         }
     }
     const int done = sqlite3_step(statement);
@@ -177,14 +181,19 @@ Result<int64_t> Database::next_layer_number() {
 }
 
 Result<void> Database::put_layer(const LayerRow& row) {
-    return run("INSERT INTO layers VALUES(?,?,?,?,?)", {row.number, row.chain_id, row.diff_id, row.parent, row.size});
+    return run("INSERT OR REPLACE INTO layers VALUES(?,?,?,?,?)",
+               {row.number, row.chain_id, row.diff_id, row.parent, row.size});
 }
-Result<void> Database::delete_layer(int64_t number) { return run("DELETE FROM layers WHERE number=?", {number}); }
+Result<void> Database::delete_layer(int64_t number) {
+    return run("DELETE FROM layers WHERE number=?", {number});
+}
 
 Result<void> Database::put_image(const ImageRow& row) {
     return run("INSERT OR REPLACE INTO images VALUES(?,?,?,?)", {row.id, row.config, row.top_layer, row.loaded_at});
 }
-Result<void> Database::delete_image(std::string_view id) { return run("DELETE FROM images WHERE id=?", {id}); }
+Result<void> Database::delete_image(std::string_view id) {
+    return run("DELETE FROM images WHERE id=?", {id});
+}
 
 Result<void> Database::put_tag(const TagRow& row) {
     return run("INSERT OR REPLACE INTO tags VALUES(?,?)", {row.reference, row.image_id});
@@ -194,8 +203,10 @@ Result<void> Database::delete_tag(std::string_view reference) {
 }
 
 Result<void> Database::put_container(const ContainerRow& row) {
-    return run("INSERT INTO containers VALUES(?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name,"
-               "json=excluded.json,state=excluded.state", {row.id, row.name, row.json, row.state});
+    return run(
+        "INSERT INTO containers VALUES(?,?,?,?) ON CONFLICT(id) DO UPDATE SET name=excluded.name,"
+        "json=excluded.json,state=excluded.state",
+        {row.id, row.name, row.json, row.state});
 }
 Result<void> Database::set_container_state(std::string_view id, std::string_view state) {
     return run("UPDATE containers SET state=? WHERE id=?", {state, id});
@@ -203,14 +214,16 @@ Result<void> Database::set_container_state(std::string_view id, std::string_view
 Result<void> Database::set_container_name(std::string_view id, std::string_view name) {
     return run("UPDATE containers SET name=? WHERE id=?", {name, id});
 }
-Result<void> Database::delete_container(std::string_view id) { return run("DELETE FROM containers WHERE id=?", {id}); }
+Result<void> Database::delete_container(std::string_view id) {
+    return run("DELETE FROM containers WHERE id=?", {id});
+}
 
 Result<void> Database::set_meta(std::string_view key, std::string_view value) {
     return run("INSERT OR REPLACE INTO meta VALUES(?,?)", {key, value});
 }
 
 Result<std::optional<std::string>> Database::meta(std::string_view key) {
-    TRY(sqlite3_stmt* row, prepared("SELECT value FROM meta WHERE key=?"));
+    TRY(sqlite3_stmt * row, prepared("SELECT value FROM meta WHERE key=?"));
     sqlite3_bind_text64(row, 1, key.data(), key.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
     const int step = sqlite3_step(row);
     std::optional<std::string> out;
@@ -224,14 +237,27 @@ Result<std::optional<std::string>> Database::meta(std::string_view key) {
 }
 
 // Every row of a statement without parameters.
-#define EACH_ROW(sql, row_type, ...)                                 \
-    TRY(sqlite3_stmt* row, prepared(sql));                           \
-    std::vector<row_type> out;                                       \
-    int step = 0;                                                    \
+#define EACH_ROW(sql, row_type, ...)                                                       \
+    TRY(sqlite3_stmt* row, prepared(sql));                                                 \
+    std::vector<row_type> out;                                                             \
+    int step = 0;                                                                          \
     while ((step = sqlite3_step(row)) == SQLITE_ROW) out.push_back(row_type{__VA_ARGS__}); \
-    if (step != SQLITE_DONE) return fail(failure(sql));              \
-    sqlite3_reset(row);                                              \
+    if (step != SQLITE_DONE) return fail(failure(sql));                                    \
+    sqlite3_reset(row);                                                                    \
     return out
+
+Result<void> Database::put_tag_time(std::string_view image_id, int64_t at) {
+    return run("INSERT OR REPLACE INTO tag_times VALUES(?,?)", {image_id, at});
+}
+Result<void> Database::delete_tag_time(std::string_view image_id) {
+    return run("DELETE FROM tag_times WHERE image_id=?", {image_id});
+}
+Result<std::vector<TagTimeRow>> Database::tag_times() {
+    EACH_ROW("SELECT image_id,at FROM tag_times", TagTimeRow, column_text(row, 0), sqlite3_column_int64(row, 1));
+}
+Result<std::vector<std::string>> Database::container_ids() {
+    EACH_ROW("SELECT id FROM containers", std::string, column_text(row, 0));
+}
 
 Result<std::vector<LayerRow>> Database::layers() {
     EACH_ROW("SELECT number,chain_id,diff_id,parent,size FROM layers ORDER BY number", LayerRow,

@@ -19,11 +19,11 @@ struct sqlite3_stmt;
 namespace engine::storage {
 
 struct LayerRow {
-    int64_t number = 0;     // layers/<number>
-    std::string chain_id;   // unique
+    int64_t number = 0;    // layers/<number>
+    std::string chain_id;  // unique
     std::string diff_id;
-    int64_t parent = 0;     // number of the layer below, 0 = none
-    int64_t size = 0;       // bytes of the regular files in it
+    int64_t parent = 0;  // number of the layer below, 0 = none
+    int64_t size = 0;    // bytes of the regular files in it
 };
 
 struct ImageRow {
@@ -36,6 +36,11 @@ struct ImageRow {
 struct TagRow {
     std::string reference;  // docker.io/library/busybox:latest
     std::string image_id;
+};
+
+struct TagTimeRow {
+    std::string image_id;
+    int64_t at = 0;
 };
 
 struct ContainerRow {
@@ -73,12 +78,17 @@ public:
     Result<void> put_tag(const TagRow& row);  // moves the tag when it exists
     Result<void> delete_tag(std::string_view reference);
     Result<std::vector<TagRow>> tags();
+    // When a client last gave the image a name.
+    Result<void> put_tag_time(std::string_view image_id, int64_t at);
+    Result<void> delete_tag_time(std::string_view image_id);
+    Result<std::vector<TagTimeRow>> tag_times();
 
     Result<void> put_container(const ContainerRow& row);  // inserts or replaces
     Result<void> set_container_state(std::string_view id, std::string_view state);
     Result<void> set_container_name(std::string_view id, std::string_view name);
     Result<void> delete_container(std::string_view id);
     Result<std::vector<ContainerRow>> containers();
+    Result<std::vector<std::string>> container_ids();
 
     Result<std::optional<std::string>> meta(std::string_view key);
     Result<void> set_meta(std::string_view key, std::string_view value);

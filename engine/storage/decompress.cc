@@ -12,7 +12,9 @@
 namespace engine::storage {
 namespace {
 
-tl::unexpected<Error> cut_short() { return fail(ErrorKind::invalid, "unexpected EOF"); }
+tl::unexpected<Error> cut_short() {
+    return fail(ErrorKind::invalid, "unexpected EOF");
+}
 
 // The first bytes, then the rest: what sniffing needs.
 class Prefixed : public BlockingSource {
@@ -135,7 +137,8 @@ private:
 Compression sniff_compression(std::string_view first) {
     if (first.starts_with("\x1f\x8b\x08")) return Compression::gzip;
     if (first.starts_with("\x28\xb5\x2f\xfd")) return Compression::zstd;
-    if (first.size() >= 4 && (first[0] & 0xf0) == 0x50 && first.substr(1, 3) == "\x2a\x4d\x18") return Compression::zstd;
+    if (first.size() >= 4 && (first[0] & 0xf0) == 0x50 && first.substr(1, 3) == "\x2a\x4d\x18")
+        return Compression::zstd;
     return Compression::none;
 }
 

@@ -1,4 +1,5 @@
-// ImageStore's work that takes time: workers fed and heard, layers committed, trees removed, the start's reconciliation.
+// ImageStore's work that takes time: workers fed and heard, layers committed, trees removed, the start's
+// reconciliation.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "engine/reactor/io.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/reactor/units.h"
 #include "engine/storage/digest.h"
 #include "engine/storage/image_store.h"
 #include "engine/storage/limits.h"
@@ -22,12 +24,6 @@ namespace {
 
 constexpr Nanoseconds sweep_delay = 100 * millisecond;  // gathers the trees of many short lives
 constexpr std::size_t trees_per_sweep = 256;            // names on one command line
-
-int64_t now_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 std::string now_text() {
     timespec now{};
@@ -46,13 +42,14 @@ std::vector<std::string> names_in(const std::string& folder) {
     DIR* dir = ::opendir(folder.c_str());
     if (dir == nullptr) return out;
     while (const dirent* item = ::readdir(dir))
-        if (std::string_view(item->d_name) != "." && std::string_view(item->d_name) != "..") out.emplace_back(item->d_name);
+        if (std::string_view(item->d_name) != "." && std::string_view(item->d_name) != "..")
+            out.emplace_back(item->d_name);
     ::closedir(dir);
     return out;
 }
 
 bool exists(const std::string& path) {
-    struct stat there{};
+    struct stat there {};
     return ::lstat(path.c_str(), &there) == 0;
 }
 
@@ -67,42 +64,49 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(Options options, Database& 
     return store;
 }
 
+// What the database says, as far as the files are there.
+Result<void> ImageStore::read_rows() {
+    TRY(auto layers, db_.layers());
+    TRY(auto images, db_.images());
+    TRY(auto tags, db_.tags());
+    TRY(auto tag_times, db_.tag_times());
+    layers_.clear();
+    layer_of_chain_.clear();
+    images_.clear();
+    tags_.clear();
+    tag_times_.clear();
+    lost_.clear();
+    problems_.clear();
+    for (auto& layer : layers) {
+        if (!exists(options_.data_root + "/layers/" + std::to_string(layer.number) + "/fs")) {
+            lost_[layer.chain_id] = layer.number;
+            problems_.push_back("the files of layer " + layer.diff_id + " are missing");
+            continue;
+        }
+        layer_of_chain_[layer.chain_id] = layer.number;
+        layers_[layer.number] = std::move(layer);
+    }
+    for (auto& image : images) {
+        if (is_whole(image.top_layer)) {
+            images_[image.id] = std::move(image);
+        } else {
+            problems_.push_back("image " + image.id + " is not usable: files of its layers are missing");
+        }
+    }
+    for (auto& tag : tags)
+        if (images_.contains(tag.image_id)) tags_[tag.reference] = tag.image_id;
+    for (auto& time : tag_times) tag_times_[time.image_id] = time.at;
+    return {};
+}
+
 Result<void> ImageStore::reconcile() {
     const std::string& root = options_.data_root;
     for (const char* folder : {"/tmp", "/layers", "/containers"})
         if (::mkdir((root + folder).c_str(), 0711) != 0 && errno != EEXIST)
             return fail_errno(errno, "create " + root + folder);
-    TRY(auto layers, db_.layers());
-    TRY(auto images, db_.images());
-    TRY(auto tags, db_.tags());
-    for (auto& layer : layers) {
-        layer_of_chain_[layer.chain_id] = layer.number;
-        layers_[layer.number] = std::move(layer);
-    }
-    std::set<int64_t> missing;
-    for (const auto& [number, layer] : layers_) {
-        if (exists(root + "/layers/" + std::to_string(number) + "/fs")) continue;
-        missing.insert(number);
-        problems_.push_back("the files of layer " + layer.diff_id + " are missing");
-    }
-    for (auto& image : images) {
-        const auto chain = chain_of(image.top_layer);
-        if (std::any_of(chain.begin(), chain.end(), [&](const LayerRow* l) { return missing.contains(l->number); })) {
-            problems_.push_back("image " + image.id + " is not usable: files of its layers are missing");
-            continue;
-        }
-        images_[image.id] = std::move(image);
-    }
-    // A chain whose files are gone must be unpacked again by the next load.
-    for (int64_t number : missing) {
-        TRY_VOID(db_.delete_layer(number));
-        layer_of_chain_.erase(layers_[number].chain_id);
-        layers_.erase(number);
-    }
-    for (auto& tag : tags)
-        if (images_.contains(tag.image_id)) tags_[tag.reference] = tag.image_id;
+    TRY_VOID(read_rows());
     // Under another name first: what is deleted in the background must not be what this run makes anew.
-    const std::string prefix = root + "/tmp/old-" + std::to_string(now_ns()) + "-";
+    const std::string prefix = root + "/tmp/old-" + std::to_string(realtime_ns()) + "-";
     int aside = 0;
     for (const auto& name : names_in(root + "/tmp")) {
         const std::string from = root + "/tmp/" + name;
@@ -110,9 +114,22 @@ Result<void> ImageStore::reconcile() {
         discard(::rename(from.c_str(), to.c_str()) == 0 ? to : from);
     }
     for (const auto& name : names_in(root + "/layers")) {
-        if (name == "0" || !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
-        if (layers_.contains(std::strtoll(name.c_str(), nullptr, 10))) continue;
-        discard(root + "/layers/" + name);
+        if (name == "0" || !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
+            continue;
+        const int64_t number = std::strtoll(name.c_str(), nullptr, 10);
+        const bool lost =
+            std::any_of(lost_.begin(), lost_.end(), [&](const auto& one) { return one.second == number; });
+        if (layers_.contains(number) || lost) continue;
+        const std::string to = prefix + std::to_string(aside++);
+        if (::rename((root + "/layers/" + name).c_str(), to.c_str()) == 0) discard(to);
+    }
+    // A container's folder is made before its row and outlives it for a moment.
+    TRY(const auto ids, db_.container_ids());
+    const std::set<std::string> known(ids.begin(), ids.end());
+    for (const auto& name : names_in(root + "/containers")) {
+        if (name.size() != 64 || !is_hex(name) || known.contains(name)) continue;  // not one of ours, or in use
+        const std::string to = prefix + std::to_string(aside++);
+        if (::rename((root + "/containers/" + name).c_str(), to.c_str()) == 0) discard(to);
     }
     return make_init_layer(root, {});
 }
@@ -130,7 +147,8 @@ Task<void> ImageStore::feed(ByteSource* body, int fd, reactor::StopToken stop) {
     }
 }
 
-Task<std::string> ImageStore::run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop) {
+Task<std::string> ImageStore::run_worker(std::vector<std::string> arguments, ByteSource* body,
+                                         reactor::StopToken stop) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) co_return fail_errno(errno, "pipe");
     UniqueFd result(ends[0]);
@@ -174,7 +192,8 @@ Task<std::string> ImageStore::run_worker(std::vector<std::string> arguments, Byt
     if (record.empty())
         co_return fail(ErrorKind::internal, "worker " + arguments[0] + " ended without an answer (" +
                                                 (status.signal ? "signal " + std::to_string(status.signal)
-                                                               : "exit code " + std::to_string(status.code)) + ")");
+                                                               : "exit code " + std::to_string(status.code)) +
+                                                ")");
     co_return record;
 }
 
@@ -186,73 +205,103 @@ Task<std::vector<LoadedImage>> ImageStore::unpack(std::string verb, ByteSource* 
     co_return decode_images(record);
 }
 
-Result<std::string> ImageStore::commit_image(const LoadedImage& image, const std::string& folder) {
+// Within the caller's transaction. Layers known already are left in the folder, which the caller discards.
+Result<std::string> ImageStore::commit_image(const LoadedImage& image, const std::string& folder,
+                                             std::vector<NewLayer>* made) {
     ImageRow row;
     row.id = sha256_of(image.config);
     row.config = image.config;
-    row.loaded_at = now_ns();
-    std::vector<LayerRow> made;
+    row.loaded_at = realtime_ns();
     std::vector<ChainLink> chain;
-    const auto commit = [&]() -> Result<void> {
-        std::string chain_id;
-        for (const auto& layer : image.layers) {
-            chain_id = chain_id.empty() ? layer.diff_id : sha256_of(chain_id + " " + layer.diff_id);
-            if (const auto known = layer_of_chain_.find(chain_id); known != layer_of_chain_.end()) {
-                row.top_layer = known->second;
-                chain.push_back({known->second});
-                continue;
-            }
-            LayerRow next{0, chain_id, layer.diff_id, row.top_layer, layer.size};
-            TRY(next.number, db_.next_layer_number());
-            made.push_back(next);
-            const std::string home = options_.data_root + "/layers/" + std::to_string(next.number);
-            if (::mkdir(home.c_str(), 0700) != 0) return fail_errno(errno, "create " + home);
-            if (::rename((folder + "/" + layer.folder).c_str(), (home + "/fs").c_str()) != 0)
-                return fail_errno(errno, "keep layer " + layer.diff_id);
-            TRY_VOID(db_.put_layer(next));
-            row.top_layer = next.number;
-            chain.push_back({next.number});
+    std::string chain_id;
+    for (const auto& layer : image.layers) {
+        chain_id = chain_id.empty() ? layer.diff_id : sha256_of(chain_id + " " + layer.diff_id);
+        if (const auto known = layer_of_chain_.find(chain_id); known != layer_of_chain_.end()) {
+            row.top_layer = known->second;
+            chain.push_back({known->second});
+            continue;
         }
-        TRY_VOID(make_init_layer(options_.data_root, chain));
-        TRY_VOID(db_.put_image(row));
-        return db_.commit();
-    };
-    TRY_VOID(db_.begin());
-    auto done = commit();
-    if (!done) {
-        db_.rollback();
-        for (const auto& layer : made) discard(options_.data_root + "/layers/" + std::to_string(layer.number));
-        return tl::unexpected<Error>(std::move(done).error());
+        LayerRow next{0, chain_id, layer.diff_id, row.top_layer, layer.size};
+        if (const auto lost = lost_.find(chain_id); lost != lost_.end()) {
+            next.number = lost->second;  // other images name this number
+        } else {
+            TRY(next.number, db_.next_layer_number());
+        }
+        const std::string home = options_.data_root + "/layers/" + std::to_string(next.number);
+        if (::mkdir(home.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "create " + home);
+        if (::rename((folder + "/" + layer.folder).c_str(), (home + "/fs").c_str()) != 0) {
+            auto failed = fail_errno(errno, "keep layer " + layer.diff_id);
+            ::rmdir(home.c_str());
+            return failed;
+        }
+        TRY_VOID(db_.put_layer(next));
+        row.top_layer = next.number;
+        chain.push_back({next.number});
+        if (made != nullptr) made->push_back({layer.diff_id, layer.tar_bytes});
+        layer_of_chain_[chain_id] = next.number;
+        layers_[next.number] = std::move(next);
     }
-    for (auto& layer : made) {
-        layer_of_chain_[layer.chain_id] = layer.number;
-        layers_[layer.number] = std::move(layer);
-    }
+    TRY_VOID(make_init_layer(options_.data_root, chain));
+    TRY_VOID(db_.put_image(row));
     std::string id = row.id;
     images_[id] = std::move(row);
     return id;
+}
+
+Result<void> ImageStore::commit_loaded(const std::vector<LoadedImage>& images, const std::string& folder,
+                                       LoadResult& out) {
+    bool named = false;
+    std::vector<std::string> ids;
+    for (const auto& image : images) {
+        std::vector<Reference> references;
+        for (const auto& name : image.tags) {
+            TRY(auto reference, parse_reference(name));
+            references.push_back(with_default_tag(std::move(reference)));
+        }
+        TRY(const std::string id, commit_image(image, folder, &out.layers));
+        for (const auto& reference : references) {
+            const auto before = tags_.find(reference.text());
+            if (before != tags_.end() && before->second != id)
+                out.loaded.push_back("The image " + reference.familiar() +
+                                     " already exists, renaming the old one with ID " + before->second +
+                                     " to empty string");
+            TRY_VOID(use_tag(reference.text(), id));
+            out.loaded.push_back("Loaded image: " + reference.familiar());
+            named = true;
+        }
+        ids.push_back(id);
+    }
+    for (const auto& id : ids)
+        if (!named) out.loaded.push_back("Loaded image ID: " + id);
+    return {};
+}
+
+// All of an archive or nothing: rows in one transaction; what the renames of a failed one left behind goes too.
+template <class Work>
+Result<void> ImageStore::in_transaction(Work work) {
+    TRY_VOID(db_.begin());
+    Result<void> done = work();
+    if (done) {
+        done = db_.commit();
+    }
+    const bool healed = done && std::any_of(lost_.begin(), lost_.end(),
+                                            [&](const auto& one) { return layer_of_chain_.contains(one.first); });
+    if (done && !healed) return {};
+    if (!done) db_.rollback();
+    const auto had = layers_;
+    TRY_VOID(read_rows());
+    for (const auto& [number, layer] : had)
+        if (!layers_.contains(number)) discard(set_layer_aside(number));
+    return done;
 }
 
 Task<LoadResult> ImageStore::load(ByteSource& body, reactor::StopToken stop) {
     const std::string folder = options_.data_root + "/tmp/load-" + std::to_string(++jobs_);
     auto images = co_await unpack("load", &body, folder, stop);
     LoadResult out;
-    const auto commit = [&]() -> Result<void> {
-        for (const auto& image : *images) {
-            TRY(const std::string id, commit_image(image, folder));
-            for (const auto& name : image.tags) {
-                TRY(auto reference, parse_reference(name));
-                reference = with_default_tag(std::move(reference));
-                TRY_VOID(use_tag(reference.text(), id));
-                out.loaded.push_back("Loaded image: " + reference.familiar());
-            }
-            if (image.tags.empty()) out.loaded.push_back("Loaded image ID: " + id);
-        }
-        return {};
-    };
     Result<void> done;
     if (images) {
-        done = commit();
+        done = in_transaction([&] { return commit_loaded(*images, folder, out); });
     } else {
         done = Result<void>(tl::unexpect, std::move(images).error());
     }
@@ -270,20 +319,34 @@ Task<std::string> ImageStore::import(ByteSource& body, std::string config, std::
     }
     const std::string folder = options_.data_root + "/tmp/import-" + std::to_string(++jobs_);
     auto images = co_await unpack("import", &body, folder, stop);
-    const auto commit = [&]() -> Result<std::string> {
-        if (!images) return tl::unexpected<Error>(std::move(images).error());
-        if (images->size() != 1) return fail(ErrorKind::internal, "the worker's answer is malformed");
+    std::string id;
+    const auto commit = [&]() -> Result<void> {
+        if (images->size() != 1 || images->front().layers.size() != 1)
+            return fail(ErrorKind::internal, "the worker's answer is malformed");
         LoadedImage& image = images->front();
         TRY(image.config, make_config(config.empty() ? "{}" : config, image.layers[0].diff_id, now_text(), message));
-        TRY(std::string made, commit_image(image, folder));
-        if (!full_reference.empty()) {
-            TRY_VOID(use_tag(full_reference, made));
-        }
-        return made;
+        TRY(id, commit_image(image, folder, nullptr));
+        if (full_reference.empty()) return {};
+        TRY_VOID(use_tag(full_reference, id));
+        return remember_tag_time(id);
     };
-    auto id = commit();
+    Result<void> done;
+    if (images) {
+        done = in_transaction(commit);
+    } else {
+        done = Result<void>(tl::unexpect, std::move(images).error());
+    }
     discard(folder);
+    if (!done) co_return tl::unexpected<Error>(std::move(done).error());
     co_return id;
+}
+
+// The folder under another name, out of the way of a layer that takes its number again.
+std::string ImageStore::set_layer_aside(int64_t number) {
+    const std::string home = options_.data_root + "/layers/" + std::to_string(number);
+    const std::string aside =
+        options_.data_root + "/tmp/layer-" + std::to_string(number) + "-" + std::to_string(++jobs_);
+    return ::rename(home.c_str(), aside.c_str()) == 0 ? aside : home;
 }
 
 Result<void> ImageStore::collect_layers(std::vector<RemovedItem>* out) {
@@ -301,9 +364,7 @@ Result<void> ImageStore::collect_layers(std::vector<RemovedItem>* out) {
         if (out != nullptr) out->push_back({false, layers_[number].chain_id});
         layer_of_chain_.erase(layers_[number].chain_id);
         layers_.erase(number);
-        const std::string home = options_.data_root + "/layers/" + std::to_string(number);
-        const std::string aside = options_.data_root + "/tmp/layer-" + std::to_string(number);
-        discard(::rename(home.c_str(), aside.c_str()) == 0 ? aside : home);
+        discard(set_layer_aside(number));
     }
     return {};
 }
@@ -316,8 +377,8 @@ void ImageStore::discard(std::string path) {
     scope_.spawn("sweeper", sweep());
 }
 
-// One process for many trees: a short-lived container's costs less to delete than a process to start. What is left at the
-// end of the engine lies in tmp, where the next start finds it.
+// One process for many trees: a short-lived container's costs less to delete than a process to start. What is left at
+// the end of the engine lies in tmp, where the next start finds it.
 Task<void> ImageStore::sweep() {
     const reactor::StopToken stop = scope_.token();
     while (!trash_.empty()) {
@@ -328,7 +389,8 @@ Task<void> ImageStore::sweep() {
         arguments.insert(arguments.end(), trash_.begin(), trash_.begin() + static_cast<std::ptrdiff_t>(taken));
         trash_.erase(trash_.begin(), trash_.begin() + static_cast<std::ptrdiff_t>(taken));
         auto record = co_await run_worker(std::move(arguments), nullptr, stop);
-        auto answer = record ? decode_images(*record) : Result<std::vector<LoadedImage>>(tl::unexpect, std::move(record).error());
+        auto answer =
+            record ? decode_images(*record) : Result<std::vector<LoadedImage>>(tl::unexpect, std::move(record).error());
         if (!answer) log_warn("deleting what was removed: " + answer.error().message());
     }
     sweeping_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/reactor/try.h"
+#include "engine/reactor/units.h"
 #include "engine/storage/digest.h"
 #include "engine/storage/manifest.h"
 
@@ -34,6 +35,15 @@ std::vector<const LayerRow*> ImageStore::chain_of(int64_t top) const {
     return out;
 }
 
+bool ImageStore::is_whole(int64_t top) const {
+    for (size_t steps = 0; top != 0; steps++) {
+        const auto at = layers_.find(top);
+        if (at == layers_.end() || steps > layers_.size()) return false;
+        top = at->second.parent;
+    }
+    return true;
+}
+
 std::vector<std::string> ImageStore::references_of(std::string_view id) const {
     std::vector<std::string> out;
     for (const auto& [reference, image] : tags_)
@@ -49,9 +59,12 @@ Image ImageStore::describe(const ImageRow& row) const {
     for (const LayerRow* layer : chain_of(row.top_layer)) {
         out.chain.push_back({layer->number});
         out.diff_ids.push_back(layer->diff_id);
+        out.layer_sizes.push_back(layer->size);
         out.size += layer->size;
     }
-    for (const auto& reference : references_of(row.id)) out.tags.push_back(familiar_of(reference));
+    for (const auto& reference : references_of(row.id))
+        (reference.find('@') == std::string::npos ? out.tags : out.digests).push_back(familiar_of(reference));
+    if (const auto tagged = tag_times_.find(row.id); tagged != tag_times_.end()) out.tagged_at = tagged->second;
     return out;
 }
 
@@ -74,12 +87,7 @@ Result<std::string> ImageStore::resolve(std::string_view name) const {
     if (parsed) {
         const Reference reference = with_default_tag(std::move(*parsed));
         shown = reference.familiar();
-        if (!reference.digest.empty()) {
-            const auto at = images_.find(reference.digest);
-            if (at != images_.end()) return at->first;
-        } else if (const auto at = tags_.find(reference.text()); at != tags_.end()) {
-            return at->second;
-        }
+        if (const auto at = tags_.find(reference.text()); at != tags_.end()) return at->second;
     }
     if (!is_hex(hex)) return no_such_image(shown);
     // A prefix that fits two images names none of them: dockerd's answer is the same sentence.
@@ -102,11 +110,21 @@ Result<void> ImageStore::use_tag(const std::string& reference, const std::string
     return {};
 }
 
+Result<void> ImageStore::remember_tag_time(const std::string& id) {
+    const int64_t now = realtime_ns();
+    TRY_VOID(db_.put_tag_time(id, now));
+    tag_times_[id] = now;
+    return {};
+}
+
 Result<void> ImageStore::tag(std::string_view image, std::string_view reference) {
-    TRY(const std::string id, resolve(image));
     TRY(auto parsed, parse_reference(reference));
     if (!parsed.digest.empty()) return fail(ErrorKind::invalid, "refusing to create a tag with a digest reference");
-    return use_tag(with_default_tag(std::move(parsed)).text(), id);
+    if (parsed.familiar_name() == "sha256")
+        return fail(ErrorKind::invalid, "refusing to create an ambiguous tag using digest algorithm as name");
+    TRY(const std::string id, resolve(image));
+    TRY_VOID(use_tag(with_default_tag(std::move(parsed)).text(), id));
+    return remember_tag_time(id);
 }
 
 int64_t ImageStore::layers_size() const {
@@ -134,6 +152,7 @@ Result<void> ImageStore::delete_image(const std::string& id, std::vector<Removed
         for (const auto& reference : references) {
             TRY_VOID(db_.delete_tag(reference));
         }
+        TRY_VOID(db_.delete_tag_time(id));
         TRY_VOID(db_.delete_image(id));
         return db_.commit();
     };
@@ -147,49 +166,47 @@ Result<void> ImageStore::delete_image(const std::string& id, std::vector<Removed
         tags_.erase(reference);
     }
     images_.erase(id);
+    tag_times_.erase(id);
     out.push_back({false, id});
     return collect_layers(&out);
 }
 
+// A name goes, and the image with its last name; an id takes the image with all of its names. What stands in the way is
+// told in dockerd's words: a running container always does, the rest unless forced.
 Result<std::vector<RemovedItem>> ImageStore::remove(std::string_view name, bool force, const UsersOf& users) {
     TRY(const std::string id, resolve(name));
-    auto parsed = parse_reference(name);
-    std::string reference;
-    if (parsed) {
-        const std::string text = with_default_tag(std::move(*parsed)).text();
-        if (tags_.contains(text)) reference = text;
-    }
+    const bool by_id = id.starts_with(name) || std::string_view(id).substr(7).starts_with(name);
     const auto references = references_of(id);
     const auto used_by = users ? users(id) : std::vector<ContainerUse>();
     const auto running = std::find_if(used_by.begin(), used_by.end(), [](const auto& use) { return use.running; });
     std::vector<RemovedItem> out;
-    if (!reference.empty()) {
+    const auto unable = [&](const char* how, const std::string& why) {
+        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) + " (" + how + ") - " + why);
+    };
+    if (!by_id) {
+        TRY(auto parsed, parse_reference(name));
+        const std::string reference = with_default_tag(std::move(parsed)).text();
         if (references.size() == 1 && !used_by.empty() && !force)
             return fail(ErrorKind::conflict, "conflict: unable to remove repository reference \"" + std::string(name) +
                                                  "\" (must force) - container " + short_id(used_by[0].container_id) +
                                                  " is using its referenced image " + short_id(id));
-        if (references.size() > 1 || running != used_by.end()) {
-            TRY_VOID(db_.delete_tag(reference));
-            tags_.erase(reference);
-            out.push_back({true, familiar_of(reference)});
+        if (references.size() == 1 && running == used_by.end()) {
+            TRY_VOID(delete_image(id, out));
             return out;
         }
-        TRY_VOID(delete_image(id, out));
+        TRY_VOID(db_.delete_tag(reference));
+        tags_.erase(reference);
+        out.push_back({true, familiar_of(reference)});
         return out;
     }
     if (running != used_by.end())
-        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) +
-                                             " (cannot be forced) - image is being used by running container " +
-                                             short_id(running->container_id));
-    std::set<std::string> repositories;
-    for (const auto& each : references) repositories.insert(each.substr(0, each.rfind(':')));
-    if (repositories.size() > 1 && !force)
-        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) +
-                                             " (must be forced) - image is referenced in multiple repositories");
+        return unable("cannot be forced",
+                      "image is being used by running container " + short_id(running->container_id));
+    if (references.size() > 1 && !force)
+        return unable("must be forced", "image is referenced in multiple repositories");
     if (!used_by.empty() && !force)
-        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) +
-                                             " (must be forced) - image is being used by stopped container " +
-                                             short_id(used_by[0].container_id));
+        return unable("must be forced",
+                      "image is being used by stopped container " + short_id(used_by[0].container_id));
     TRY_VOID(delete_image(id, out));
     return out;
 }

@@ -20,13 +20,16 @@
 namespace engine::storage {
 
 struct Image {
-    std::string id;                   // sha256:<hex>
-    std::string config;               // the image's JSON, exact bytes
-    std::vector<ChainLink> chain;     // bottom first
+    std::string id;                // sha256:<hex>
+    std::string config;            // the image's JSON, exact bytes
+    std::vector<ChainLink> chain;  // bottom first
     std::vector<std::string> diff_ids;
-    std::vector<std::string> tags;    // familiar, sorted: "busybox:latest"
-    int64_t size = 0;                 // bytes, all layers
-    int64_t loaded_at = 0;            // ns since 1970
+    std::vector<int64_t> layer_sizes;
+    std::vector<std::string> tags;     // familiar, sorted: "busybox:latest"
+    std::vector<std::string> digests;  // familiar: "busybox@sha256:..."; an image that was never in a registry has none
+    int64_t size = 0;                  // bytes, all layers
+    int64_t loaded_at = 0;             // ns since 1970
+    int64_t tagged_at = 0;             // by a client's tag or import; 0: never
 };
 
 struct RemovedItem {
@@ -41,7 +44,13 @@ struct ContainerUse {
 // Who uses an image: asked when one is to be removed.
 using UsersOf = std::function<std::vector<ContainerUse>(std::string_view image_id)>;
 
+struct NewLayer {
+    std::string diff_id;
+    int64_t tar_bytes = 0;
+};
+
 struct LoadResult {
+    std::vector<NewLayer> layers;     // those that were not there yet
     std::vector<std::string> loaded;  // "Loaded image: busybox:latest", "Loaded image ID: sha256:..."
 };
 
@@ -51,8 +60,9 @@ public:
         std::string data_root;    // absolute
         std::string worker_path;  // the dockercd binary
     };
-    // Reconciles: tmp is emptied, layer folders no row names are removed, rows whose files are missing are reported
-    // in problems() and their images are not listed. db and backend outlive the store.
+    // Reconciles: tmp is emptied, layer and container folders that no row names are removed, rows whose files are
+    // missing are reported in problems() and their images are not listed until a load brings the files again. db and
+    // backend outlive the store.
     static Result<std::unique_ptr<ImageStore>> open(Options options, Database& db, StorageBackend& backend);
     // What runs in the background (removal of trees) belongs to this scope: join it before the store dies.
     reactor::Scope& scope() { return scope_; }
@@ -67,12 +77,12 @@ public:
 
     std::vector<Image> list() const;
     size_t count() const { return images_.size(); }
-    // By name[:tag], name@digest, id or a prefix of it.
+    // By name[:tag], name@digest (of a registry), id or a prefix of it.
     Result<Image> find(std::string_view name) const;
     Result<void> tag(std::string_view image, std::string_view reference);
     Result<std::vector<RemovedItem>> remove(std::string_view name, bool force, const UsersOf& users);
-    int64_t layers_size() const;                       // every layer once
-    int64_t shared_size(std::string_view id) const;    // bytes in layers that other images use too
+    int64_t layers_size() const;                     // every layer once
+    int64_t shared_size(std::string_view id) const;  // bytes in layers that other images use too
 
     // The backend's plan, with the copy worker run where the backend needs one.
     Task<RootfsPlan> prepare_rootfs(std::string container_id, std::string image_id, reactor::StopToken stop = {});
@@ -84,19 +94,27 @@ public:
 
 private:
     ImageStore(Options options, Database& db, StorageBackend& backend);
+    Result<void> read_rows();
     Result<void> reconcile();
+    template <class Work>
+    Result<void> in_transaction(Work work);
+    std::string set_layer_aside(int64_t number);
     Result<void> use_tag(const std::string& reference, const std::string& id);
-    Task<std::vector<LoadedImage>> unpack(std::string verb, ByteSource* body, std::string folder, reactor::StopToken stop);
+    Task<std::vector<LoadedImage>> unpack(std::string verb, ByteSource* body, std::string folder,
+                                          reactor::StopToken stop);
     Task<std::string> run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop);
     Task<void> feed(ByteSource* body, int fd, reactor::StopToken stop);
     Task<void> sweep();
     void discard(std::string path);  // deleted in the background
-    Result<std::string> commit_image(const LoadedImage& image, const std::string& folder);
+    Result<std::string> commit_image(const LoadedImage& image, const std::string& folder, std::vector<NewLayer>* made);
+    Result<void> commit_loaded(const std::vector<LoadedImage>& images, const std::string& folder, LoadResult& out);
     Result<void> delete_image(const std::string& id, std::vector<RemovedItem>& out);
     Result<void> collect_layers(std::vector<RemovedItem>* out);
     Result<std::string> resolve(std::string_view name) const;
+    Result<void> remember_tag_time(const std::string& id);
     Image describe(const ImageRow& row) const;
     std::vector<const LayerRow*> chain_of(int64_t top) const;  // bottom first
+    bool is_whole(int64_t top) const;                          // every layer of the chain has its files
     std::vector<std::string> references_of(std::string_view id) const;
 
     Options options_;
@@ -107,7 +125,9 @@ private:
     std::map<std::string, int64_t, std::less<>> layer_of_chain_;
     std::map<std::string, ImageRow, std::less<>> images_;
     std::map<std::string, std::string, std::less<>> tags_;  // reference -> image id
+    std::map<std::string, int64_t, std::less<>> tag_times_;
     std::map<std::string, std::pair<int, int64_t>, std::less<>> held_;  // image id -> containers, its top layer
+    std::map<std::string, int64_t, std::less<>> lost_;  // chain id -> number of a layer whose files are gone
     std::vector<std::string> problems_;
     std::vector<std::string> trash_;  // trees that nothing names any more
     bool sweeping_ = false;

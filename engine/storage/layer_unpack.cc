@@ -24,9 +24,11 @@ public:
     Result<size_t> read(std::span<char> into) override {
         TRY(const size_t got, source_.read(into));
         hash_.update(into.data(), got);
+        size += static_cast<int64_t>(got);
         return got;
     }
     std::string finish() { return hash_.finish(); }
+    int64_t size = 0;
 
 private:
     BlockingSource& source_;
@@ -113,14 +115,14 @@ Result<void> Unpacker::whiteout(int parent, const std::string& name) {
     if (::mknodat(parent, victim.c_str(), S_IFCHR, 0) == 0) return {};
     if (errno == EPERM) return keep_mark(parent, name);
     if (errno != EEXIST) return fail_errno(errno, "whiteout " + victim);
-    struct stat there{};
+    struct stat there {};
     if (::fstatat(parent, victim.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, "stat " + victim);
     return S_ISDIR(there.st_mode) ? mark_opaque(parent, victim.c_str()) : Result<void>();
 }
 
 // Something is in the way: a folder stays when a folder comes, everything else gives way. True when it was a whiteout.
 Result<bool> Unpacker::clear_way(int parent, const char* name, const TarEntry& entry) {
-    struct stat there{};
+    struct stat there {};
     if (::fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return false;
     if (S_ISDIR(there.st_mode) && entry.type == TarType::directory) return false;
     parent_path_.clear();  // the folder whose descriptor is kept may be the one that goes
@@ -140,8 +142,9 @@ Result<void> Unpacker::make_file(TarReader& tar, const TarEntry& entry, int pare
     if (!fd) return fail_errno(errno, "create " + entry.path);
     const auto write_all = [&](std::string_view bytes, uint64_t offset) -> Result<void> {
         while (!bytes.empty()) {
-            const ssize_t put = entry.sparse ? ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset))
-                                             : ::write(fd.get(), bytes.data(), bytes.size());
+            const ssize_t put = entry.sparse
+                                    ? ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset))
+                                    : ::write(fd.get(), bytes.data(), bytes.size());
             if (put < 0 && errno == EINTR) continue;
             if (put < 0) return fail_errno(errno, "write " + entry.path);
             bytes.remove_prefix(static_cast<size_t>(put));
@@ -216,7 +219,8 @@ Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
     if (entry.type == TarType::other) return {};
     TRY(const std::string path, clean_path(entry.path));
     if (path.empty()) {
-        if (entry.type != TarType::directory) return fail(ErrorKind::invalid, "invalid tar entry \"" + entry.path + "\"");
+        if (entry.type != TarType::directory)
+            return fail(ErrorKind::invalid, "invalid tar entry \"" + entry.path + "\"");
         folder_times_[""] = {{entry.mtime_seconds, static_cast<long>(entry.mtime_nanoseconds)}};
         return attributes(entry, root_, ".", -1, ~0u);
     }
@@ -227,15 +231,19 @@ Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
 
     const auto make = [&](int at) {
         switch (entry.type) {
-            case TarType::directory: return ::mkdirat(at, name.c_str(), entry.mode & 0777);
-            case TarType::symlink: return ::symlinkat(entry.link.c_str(), at, name.c_str());
-            case TarType::fifo: return ::mknodat(at, name.c_str(), S_IFIFO | (entry.mode & 0777), 0);
+            case TarType::directory:
+                return ::mkdirat(at, name.c_str(), entry.mode & 0777);
+            case TarType::symlink:
+                return ::symlinkat(entry.link.c_str(), at, name.c_str());
+            case TarType::fifo:
+                return ::mknodat(at, name.c_str(), S_IFIFO | (entry.mode & 0777), 0);
             case TarType::char_device:
             case TarType::block_device:
                 return ::mknodat(at, name.c_str(),
                                  (entry.type == TarType::char_device ? S_IFCHR : S_IFBLK) | (entry.mode & 0777),
                                  makedev(entry.device_major, entry.device_minor));
-            default: return -1;
+            default:
+                return -1;
         }
     };
     UniqueFd kept(::fcntl(parent, F_DUPFD_CLOEXEC, 0));
@@ -248,7 +256,8 @@ Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
                                   : open_beneath(root_, target.substr(0, slash).c_str(), O_PATH | O_DIRECTORY));
         const std::string last = target.substr(slash == std::string::npos ? 0 : slash + 1);
         if (target == path) return {};
-        if (!folder || last.empty()) return fail(ErrorKind::invalid, "invalid hardlink \"" + path + "\" -> \"" + entry.link + "\"");
+        if (!folder || last.empty())
+            return fail(ErrorKind::invalid, "invalid hardlink \"" + path + "\" -> \"" + entry.link + "\"");
         if (::linkat(folder.get(), last.c_str(), kept.get(), name.c_str(), 0) == 0) return {};
         if (errno != EEXIST) return fail_errno(errno, "link " + path + " to " + entry.link);
         TRY_VOID(clear_way(kept.get(), name.c_str(), entry));
@@ -321,6 +330,7 @@ Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root) {
     TRY_VOID(tar.drain());
     out.diff_id = hashing.finish();
     out.size = unpacker.size;
+    out.tar_bytes = hashing.size;
     return out;
 }
 

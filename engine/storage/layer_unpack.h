@@ -1,4 +1,5 @@
-// One layer tar becomes a tree. Runs in a confined worker: blocking. Every path is resolved inside the layer's own folder.
+// One layer tar becomes a tree. Runs in a confined worker: blocking. Every path is resolved inside the layer's own
+// folder.
 #pragma once
 
 #include <string>
@@ -9,15 +10,17 @@
 namespace engine::storage {
 
 struct UnpackedLayer {
-    std::string diff_id;  // sha256 of the uncompressed tar
-    int64_t size = 0;     // bytes of its regular files
+    std::string diff_id;    // sha256 of the uncompressed tar
+    int64_t size = 0;       // bytes of its regular files
+    int64_t tar_bytes = 0;  // of the uncompressed tar
     int64_t entries = 0;
 };
 
-// root: an empty folder's descriptor, borrowed. The source may be compressed; it is read to its end. The process's umask
-// must be 0. A failure leaves a part of the tree behind: the caller discards it. Whiteouts take overlay's form: .wh.x is a
-// character device 0:0, .wh..wh..opq is trusted.overlay.opaque=y. Where the file system refuses those (it is an overlay
-// itself) they stay the files they are in the archive: there only the copying backend works, and it knows both.
+// root: an empty folder's descriptor, borrowed. The source may be compressed; it is read to its end. The process's
+// umask must be 0. A failure leaves a part of the tree behind: the caller discards it. Whiteouts take overlay's form:
+// .wh.x is a character device 0:0, .wh..wh..opq is trusted.overlay.opaque=y. Where the file system refuses those (it is
+// an overlay itself) they stay the files they are in the archive: there only the copying backend works, and it knows
+// both.
 Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root);
 
 // "a/./b//" -> "a/b"; "" for the root. ".." is refused: no layer needs it and nothing good does it.

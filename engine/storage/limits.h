@@ -6,23 +6,24 @@
 
 namespace engine::storage::limits {
 
-inline constexpr size_t tar_pax_bytes_max = 1 << 20;        // one pax header or GNU long name
-inline constexpr size_t tar_path_bytes_max = 4096;          // PATH_MAX
-inline constexpr size_t tar_sparse_extents_max = 1 << 16;   // extents of one sparse file
+inline constexpr size_t tar_pax_bytes_max = 1 << 20;       // one pax header or GNU long name
+inline constexpr size_t tar_path_bytes_max = 4096;         // PATH_MAX
+inline constexpr size_t tar_sparse_extents_max = 1 << 16;  // extents of one sparse file
 inline constexpr uint64_t tar_entry_bytes_max = uint64_t{1} << 50;
-inline constexpr size_t tar_buffer_bytes = 256 << 10;       // what the reader asks of its source at once
+inline constexpr size_t tar_buffer_bytes = 256 << 10;  // what the reader asks of its source at once
 inline constexpr size_t xattrs_per_file_max = 128;
-inline constexpr size_t xattr_value_bytes_max = 64 << 10;   // XATTR_SIZE_MAX
-inline constexpr size_t json_blob_bytes_max = 8 << 20;      // one manifest or config in an archive
-inline constexpr size_t json_blobs_bytes_max = 64 << 20;    // all of them together
+inline constexpr size_t xattr_value_bytes_max = 64 << 10;  // XATTR_SIZE_MAX
+inline constexpr size_t json_blob_bytes_max = 8 << 20;     // one manifest or config in an archive
+inline constexpr size_t json_blobs_bytes_max = 64 << 20;   // all of them together
 inline constexpr size_t layers_per_image_max = 125;
 inline constexpr size_t images_per_archive_max = 256;
 inline constexpr size_t layers_per_archive_max = 2048;
-inline constexpr size_t index_depth_max = 4;                // an index in an index in an index
+inline constexpr size_t index_depth_max = 4;  // an index in an index in an index
 inline constexpr size_t reference_name_bytes_max = 255;
 inline constexpr size_t reference_tag_bytes_max = 128;
 inline constexpr size_t worker_result_bytes_max = 96 << 20;
-inline constexpr size_t tree_depth_max = 512;               // folders in folders when a tree is copied or removed
+inline constexpr size_t tree_depth_max = 512;  // folders in folders when a tree is copied
+inline constexpr size_t removal_depth = 128;   // folders open at once while a tree is removed
 inline constexpr uint64_t zstd_window_log_max = 27;
 
 }  // namespace engine::storage::limits

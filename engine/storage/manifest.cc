@@ -25,7 +25,9 @@ constexpr std::string_view host_architecture = "arm64";
 constexpr std::string_view host_architecture = "unknown";
 #endif
 
-tl::unexpected<Error> bad(std::string_view what) { return fail(ErrorKind::invalid, "invalid image archive: " + std::string(what)); }
+tl::unexpected<Error> bad(std::string_view what) {
+    return fail(ErrorKind::invalid, "invalid image archive: " + std::string(what));
+}
 
 Result<element> parse(simdjson::dom::parser& parser, std::string_view text, std::string_view what) {
     element out;
@@ -70,7 +72,9 @@ Result<std::string> blob(const Blobs& blobs, const Aliases& aliases, const std::
     return at->second;
 }
 
-std::string blob_path(std::string_view digest) { return "blobs/sha256/" + std::string(digest.substr(7)); }
+std::string blob_path(std::string_view digest) {
+    return "blobs/sha256/" + std::string(digest.substr(7));
+}
 
 Result<std::vector<ArchiveImage>> docker_manifest(const Blobs& blobs, const Aliases& aliases, std::string_view text) {
     simdjson::dom::parser parser;
@@ -177,7 +181,8 @@ Result<std::vector<ArchiveImage>> repositories(const Blobs& blobs, const Aliases
 }  // namespace
 
 Result<std::vector<ArchiveImage>> read_archive(const Blobs& blobs, const Aliases& aliases) {
-    if (const auto at = blobs.find("manifest.json"); at != blobs.end()) return docker_manifest(blobs, aliases, at->second);
+    if (const auto at = blobs.find("manifest.json"); at != blobs.end())
+        return docker_manifest(blobs, aliases, at->second);
     if (const auto at = blobs.find("index.json"); at != blobs.end()) {
         std::vector<ArchiveImage> out;
         TRY_VOID(oci_index(blobs, at->second, 0, out, {}));

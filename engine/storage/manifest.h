@@ -12,9 +12,9 @@
 namespace engine::storage {
 
 struct ArchiveImage {
-    std::string config;                  // exact bytes
-    std::vector<std::string> tags;       // as written: busybox:latest
-    std::vector<std::string> layers;     // names of entries in the archive, bottom first
+    std::string config;               // exact bytes
+    std::vector<std::string> tags;    // as written: busybox:latest
+    std::vector<std::string> layers;  // names of entries in the archive, bottom first
 };
 
 using Blobs = std::map<std::string, std::string, std::less<>>;    // entry name -> bytes

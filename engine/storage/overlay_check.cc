@@ -39,7 +39,7 @@ Result<void> check_in(int home) {
         return fail_errno(errno, "overlay");
     const UniqueFd mounted(static_cast<int>(::syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, 0)));
     if (!mounted) return fail_errno(errno, "overlay");
-    struct statvfs facts{};  // where its work folder does not do, overlay goes on read-only
+    struct statvfs facts {};  // where its work folder does not do, overlay goes on read-only
     if (::fstatvfs(mounted.get(), &facts) != 0 || (facts.f_flag & ST_RDONLY) != 0)
         return fail(ErrorKind::kernel, "overlay would be read-only");
     return {};

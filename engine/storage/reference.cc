@@ -8,10 +8,18 @@
 namespace engine::storage {
 namespace {
 
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alnum(char c) { return is_lower(c) || is_upper(c) || is_digit(c); }
+bool is_lower(char c) {
+    return c >= 'a' && c <= 'z';
+}
+bool is_upper(char c) {
+    return c >= 'A' && c <= 'Z';
+}
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_alnum(char c) {
+    return is_lower(c) || is_upper(c) || is_digit(c);
+}
 
 // [a-z0-9]+ joined by one of: '.', '_', '__', any run of '-'.
 bool is_component(std::string_view text) {
@@ -40,8 +48,7 @@ bool is_domain(std::string_view text) {
         text = text.substr(0, colon);
     }
     if (text.starts_with('[')) {
-        return text.size() > 2 && text.ends_with(']') &&
-               std::all_of(text.begin() + 1, text.end() - 1, [](char c) {
+        return text.size() > 2 && text.ends_with(']') && std::all_of(text.begin() + 1, text.end() - 1, [](char c) {
                    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':';
                });
     }
@@ -55,7 +62,9 @@ bool is_domain(std::string_view text) {
     }
 }
 
-tl::unexpected<Error> bad_format() { return fail(ErrorKind::invalid, "invalid reference format"); }
+tl::unexpected<Error> bad_format() {
+    return fail(ErrorKind::invalid, "invalid reference format");
+}
 
 }  // namespace
 
@@ -69,8 +78,8 @@ bool is_tag(std::string_view text) {
 Result<Reference> parse_reference(std::string_view text) {
     Reference out;
     if (text.size() == 64 && is_hex(text))
-        return fail(ErrorKind::invalid, "invalid repository name (" + std::string(text) +
-                                            "), cannot specify 64-byte hexadecimal strings");
+        return fail(ErrorKind::invalid,
+                    "invalid repository name (" + std::string(text) + "), cannot specify 64-byte hexadecimal strings");
     if (const size_t at = text.find('@'); at != std::string_view::npos) {
         const auto digest = text.substr(at + 1);
         if (digest.find(':') == std::string_view::npos) return bad_format();
@@ -92,9 +101,9 @@ Result<Reference> parse_reference(std::string_view text) {
     }
     const size_t first = text.find('/');
     const auto head = text.substr(0, first);
-    const bool has_domain = first != std::string_view::npos &&
-                            (head.find_first_of(".:[") != std::string_view::npos || head == "localhost" ||
-                             std::any_of(head.begin(), head.end(), is_upper));
+    const bool has_domain =
+        first != std::string_view::npos && (head.find_first_of(".:[") != std::string_view::npos ||
+                                            head == "localhost" || std::any_of(head.begin(), head.end(), is_upper));
     if (has_domain) {
         if (!is_domain(head)) return bad_format();
         out.domain = head == "index.docker.io" ? "docker.io" : std::string(head);
@@ -126,7 +135,9 @@ Reference with_default_tag(Reference reference) {
     return reference;
 }
 
-std::string Reference::name() const { return domain + "/" + path; }
+std::string Reference::name() const {
+    return domain + "/" + path;
+}
 
 std::string Reference::familiar_name() const {
     if (domain != "docker.io") return name();

@@ -37,7 +37,7 @@ std::string container_home(const std::string& data_root, std::string_view contai
 }
 
 bool exists(const std::string& path) {
-    struct stat there{};
+    struct stat there {};
     return ::lstat(path.c_str(), &there) == 0;
 }
 
@@ -62,7 +62,7 @@ public:
         TRY_VOID(make_folder(plan.upper, 0755));
         TRY_VOID(make_folder(plan.work, 0700));
         // The upper folder is what the container sees as the attributes of /.
-        struct stat top{};
+        struct stat top {};
         for (auto link = chain.rbegin(); link != chain.rend() && top.st_mode == 0; ++link)
             if (::stat(layer_fs(data_root_, link->number).c_str(), &top) != 0) top.st_mode = 0;
         if (top.st_mode != 0 && (::chown(plan.upper.c_str(), top.st_uid, top.st_gid) != 0 ||
@@ -80,7 +80,8 @@ private:
     std::string data_root_;
 };
 
-// The copy is made beside the place it is used from and renamed when it is whole: a rootfs that is there is never copied over.
+// The copy is made beside the place it is used from and renamed when it is whole: a rootfs that is there is never
+// copied over.
 class CopyBackend : public StorageBackend {
 public:
     explicit CopyBackend(std::string data_root) : data_root_(std::move(data_root)) {}
@@ -88,7 +89,8 @@ public:
     Result<RootfsPlan> prepare(std::string_view container_id, const std::vector<ChainLink>&) override {
         const std::string home = container_home(data_root_, container_id);
         if (exists(home + "/upper"))
-            return fail(ErrorKind::invalid, "the container was made with the storage driver overlay2, this engine uses vfs");
+            return fail(ErrorKind::invalid,
+                        "the container was made with the storage driver overlay2, this engine uses vfs");
         TRY_VOID(make_folder(home, 0710));
         return directory_plan(home);
     }
@@ -115,7 +117,8 @@ private:
 };
 
 // The topmost layer that says something about the path; nothing there: false.
-bool merged_stat(const std::string& data_root, const std::vector<ChainLink>& chain, const char* path, struct stat& out) {
+bool merged_stat(const std::string& data_root, const std::vector<ChainLink>& chain, const char* path,
+                 struct stat& out) {
     for (auto link = chain.rbegin(); link != chain.rend(); ++link) {
         const std::string full = layer_fs(data_root, link->number) + "/" + path;
         if (::lstat(full.c_str(), &out) == 0) return !(S_ISCHR(out.st_mode) && out.st_rdev == 0);
@@ -137,12 +140,12 @@ std::unique_ptr<StorageBackend> make_copy_backend(std::string data_root) {
 Result<void> make_init_layer(const std::string& data_root, const std::vector<ChainLink>& chain) {
     const std::string home = init_folder(data_root, chain);
     const std::string half = data_root + "/tmp/init-" + std::to_string(chain.empty() ? 0 : chain.back().number);
-    struct stat there{};
+    struct stat there {};
     if (::stat(home.c_str(), &there) == 0) return {};
     TRY_VOID(make_folder(home.substr(0, home.rfind('/')), 0700));
     TRY_VOID(make_folder(half, 0755));
     const auto folder = [&](const char* path, mode_t mode) -> Result<void> {
-        struct stat image{};
+        struct stat image {};
         const std::string full = half + "/" + path;
         const bool known = merged_stat(data_root, chain, path, image);
         if (known && !S_ISDIR(image.st_mode)) return {};  // the image's own (a symlink): left alone
@@ -153,7 +156,7 @@ Result<void> make_init_layer(const std::string& data_root, const std::vector<Cha
         return {};
     };
     const auto file = [&](const char* path, mode_t mode) -> Result<void> {
-        struct stat image{};
+        struct stat image {};
         const std::string full = half + "/" + path;
         if (merged_stat(data_root, chain, path, image)) return {};
         const UniqueFd fd(::open(full.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, mode));
@@ -164,7 +167,7 @@ Result<void> make_init_layer(const std::string& data_root, const std::vector<Cha
     for (const char* path : {"dev", "proc", "sys", "etc"}) {
         TRY_VOID(folder(path, 0755));
     }
-    struct stat image{};
+    struct stat image {};
     if (!merged_stat(data_root, chain, "dev", image) || S_ISDIR(image.st_mode)) {
         TRY_VOID(folder("dev/pts", 0755));
         TRY_VOID(folder("dev/shm", 0755));

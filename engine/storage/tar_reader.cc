@@ -16,9 +16,13 @@ constexpr size_t block_bytes = 512;
 tl::unexpected<Error> bad_header(const char* why) {
     return fail(ErrorKind::invalid, std::string("archive/tar: invalid tar header: ") + why);
 }
-tl::unexpected<Error> cut_short() { return fail(ErrorKind::invalid, "unexpected EOF"); }
+tl::unexpected<Error> cut_short() {
+    return fail(ErrorKind::invalid, "unexpected EOF");
+}
 
-std::string_view field_text(const char* field, size_t size) { return {field, strnlen(field, size)}; }
+std::string_view field_text(const char* field, size_t size) {
+    return {field, strnlen(field, size)};
+}
 
 // Octal, or base-256 when the top bit of the first byte is set (negative when the next one is too).
 std::optional<int64_t> field_number(const char* field, size_t size) {
@@ -91,7 +95,8 @@ bool extents_fit(const TarEntry& entry) {
     uint64_t at = 0;
     uint64_t stored = 0;
     for (const auto& extent : entry.extents) {
-        if (extent.offset < at || extent.offset > entry.size || extent.length > entry.size - extent.offset) return false;
+        if (extent.offset < at || extent.offset > entry.size || extent.length > entry.size - extent.offset)
+            return false;
         at = extent.offset + extent.length;
         stored += extent.length;
     }
@@ -392,15 +397,35 @@ Result<bool> TarReader::next(TarEntry& entry) {
     if (entry.stored > limits::tar_entry_bytes_max) return bad_header("size is too large");
 
     switch (block[156]) {
-        case '\0': entry.type = entry.path.ends_with('/') ? TarType::directory : TarType::file; break;
-        case '0': case '7': case 'S': entry.type = TarType::file; break;
-        case '1': entry.type = TarType::hard_link; break;
-        case '2': entry.type = TarType::symlink; break;
-        case '3': entry.type = TarType::char_device; break;
-        case '4': entry.type = TarType::block_device; break;
-        case '5': entry.type = TarType::directory; break;
-        case '6': entry.type = TarType::fifo; break;
-        default: entry.type = TarType::other; break;
+        case '\0':
+            entry.type = entry.path.ends_with('/') ? TarType::directory : TarType::file;
+            break;
+        case '0':
+        case '7':
+        case 'S':
+            entry.type = TarType::file;
+            break;
+        case '1':
+            entry.type = TarType::hard_link;
+            break;
+        case '2':
+            entry.type = TarType::symlink;
+            break;
+        case '3':
+            entry.type = TarType::char_device;
+            break;
+        case '4':
+            entry.type = TarType::block_device;
+            break;
+        case '5':
+            entry.type = TarType::directory;
+            break;
+        case '6':
+            entry.type = TarType::fifo;
+            break;
+        default:
+            entry.type = TarType::other;
+            break;
     }
     if (entry.type == TarType::char_device || entry.type == TarType::block_device) {
         if (!device_major || !device_minor || *device_major < 0 || *device_minor < 0 || *device_major > UINT32_MAX ||

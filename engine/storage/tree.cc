@@ -2,8 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -31,24 +31,44 @@ Result<Dir> open_dir(int folder, const char* name) {
     return Dir(dir);
 }
 
-bool is_dots(const char* name) { return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')); }
+bool is_dots(const char* name) {
+    return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
 
-bool is_mark(const char* name) { return std::string_view(name).starts_with(".wh.") && name[4] != '\0' && !is_dots(name + 4); }
+bool is_mark(const char* name) {
+    return std::string_view(name).starts_with(".wh.") && name[4] != '\0' && !is_dots(name + 4);
+}
 
-Result<void> remove_folder(int folder, const char* name, size_t depth) {
-    if (depth > limits::tree_depth_max) return fail(ErrorKind::too_large, "folders are nested too deeply");
-    {
-        TRY(const Dir dir, open_dir(folder, name));
-        while (const dirent* item = ::readdir(dir.get())) {
-            if (is_dots(item->d_name)) continue;
-            if (item->d_type != DT_DIR && ::unlinkat(::dirfd(dir.get()), item->d_name, 0) == 0) continue;
-            if (item->d_type != DT_DIR && errno == ENOENT) continue;
-            if (item->d_type != DT_DIR && errno != EISDIR) return fail_errno(errno, std::string("remove ") + item->d_name);
-            TRY_VOID(remove_folder(::dirfd(dir.get()), item->d_name, depth + 1));
+Result<void> remove_below(int dir_fd, DIR* dir, int top, size_t depth);
+
+// A folder too deep to be reached on a chain of open descriptors is moved up into the top folder, where the next pass
+// finds it: there is no depth a container could hide behind.
+Result<void> remove_folder(int folder, const char* name, int top, size_t depth) {
+    if (depth > limits::removal_depth) {
+        for (unsigned number = 0;; number++) {
+            const std::string up = ".lifted-" + std::to_string(number);
+            if (::renameat2(folder, name, top, up.c_str(), RENAME_NOREPLACE) == 0) return {};
+            if (errno != EEXIST) return fail_errno(errno, std::string("remove ") + name);
         }
     }
-    if (::unlinkat(folder, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
-        return fail_errno(errno, std::string("remove ") + name);
+    while (true) {
+        TRY(const Dir dir, open_dir(folder, name));
+        const int fd = ::dirfd(dir.get());
+        TRY_VOID(remove_below(fd, dir.get(), top < 0 ? fd : top, depth));
+        if (::unlinkat(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+        if (errno != ENOTEMPTY || top >= 0) return fail_errno(errno, std::string("remove ") + name);
+    }
+}
+
+Result<void> remove_below(int fd, DIR* dir, int top, size_t depth) {
+    while (const dirent* item = ::readdir(dir)) {
+        if (is_dots(item->d_name)) continue;
+        if (item->d_type != DT_DIR) {
+            if (::unlinkat(fd, item->d_name, 0) == 0 || errno == ENOENT) continue;
+            if (errno != EISDIR) return fail_errno(errno, std::string("remove ") + item->d_name);
+        }
+        TRY_VOID(remove_folder(fd, item->d_name, top, depth + 1));
+    }
     return {};
 }
 
@@ -132,9 +152,9 @@ Result<void> Copier::attributes(int from, const char* name, int into, const stru
 }
 
 Result<void> Copier::one(int from, int into, const char* name, size_t depth) {
-    struct stat source{};
+    struct stat source {};
     if (::fstatat(from, name, &source, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, std::string("stat ") + name);
-    struct stat there{};
+    struct stat there {};
     const bool exists = ::fstatat(into, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
     if (!verbatim_ && S_ISCHR(source.st_mode) && source.st_rdev == 0) return remove_tree_at(into, name);
     if (S_ISDIR(source.st_mode)) {
@@ -204,13 +224,13 @@ Result<void> Copier::folder(int from, int into, size_t depth) {
 Result<void> remove_tree_at(int folder, const char* name) {
     if (::unlinkat(folder, name, 0) == 0 || errno == ENOENT) return {};
     if (errno != EISDIR && errno != EPERM) return fail_errno(errno, std::string("remove ") + name);
-    return remove_folder(folder, name, 0);
+    return remove_folder(folder, name, -1, 0);
 }
 
 Result<void> apply_layer(int from, int into, bool verbatim) {
     Copier copier(verbatim);
     TRY_VOID(copier.folder(from, into, 0));
-    struct stat root{};
+    struct stat root {};
     if (::fstat(from, &root) != 0 || ::fchown(into, root.st_uid, root.st_gid) != 0 ||
         ::fchmod(into, root.st_mode & 07777) != 0)
         return fail_errno(errno, "copy the root folder's attributes");

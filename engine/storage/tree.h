@@ -10,9 +10,9 @@ namespace engine::storage {
 
 // What `name` in the folder is, with all below it. Nothing there: no error.
 Result<void> remove_tree_at(int folder, const char* name);
-// Adds the layer under `from` to the tree under `into`: whiteouts and opaque marks (overlay's, or the archive's own .wh.
-// files) are obeyed, not copied. Both are borrowed folder descriptors. Hard links inside one layer stay hard links.
-// verbatim: marks are copied as they are.
+// Adds the layer under `from` to the tree under `into`: whiteouts and opaque marks (overlay's, or the archive's own
+// .wh. files) are obeyed, not copied. Both are borrowed folder descriptors. Hard links inside one layer stay hard
+// links. verbatim: marks are copied as they are.
 Result<void> apply_layer(int from, int into, bool verbatim = false);
 
 }  // namespace engine::storage

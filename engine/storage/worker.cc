@@ -34,7 +34,7 @@ Result<std::string> import(const char* folder) {
     FdSource input(0);
     TRY(const auto layer, unpack_layer(input, root.get()));
     LoadedImage image;
-    image.layers.push_back({"0", layer.diff_id, layer.size});
+    image.layers.push_back({"0", layer.diff_id, layer.size, layer.tar_bytes});
     std::vector<LoadedImage> images;
     images.push_back(std::move(image));
     return encode_images(images);
@@ -56,9 +56,12 @@ Result<std::string> copy(const char* folder, std::span<char*> layers) {
 }
 
 Result<std::string> remove(std::span<char*> trees) {
+    Result<void> first;
     for (const char* tree : trees) {
-        TRY_VOID(remove_tree_at(AT_FDCWD, tree));
+        auto removed = remove_tree_at(AT_FDCWD, tree);  // one that resists does not keep the others
+        if (!removed && first) first = std::move(removed);
     }
+    TRY_VOID(std::move(first));
     return encode_images({});
 }
 

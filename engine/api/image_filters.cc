@@ -1,0 +1,126 @@
+#include "engine/api/image_filters.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "engine/reactor/try.h"
+#include "engine/runtime/json_log_reader.h"
+#include "engine/storage/config_changes.h"
+
+namespace engine::api {
+namespace {
+
+const std::vector<std::string>& values_of(const Filters& filters, std::string_view name) {
+    static const std::vector<std::string> none;
+    const auto at = filters.find(std::string(name));
+    return at == filters.end() ? none : at->second;
+}
+
+Result<std::optional<bool>> dangling_wanted(const Filters& filters) {
+    const auto& values = values_of(filters, "dangling");
+    if (values.empty()) return std::optional<bool>();
+    if (values.size() == 1 && (values[0] == "true" || values[0] == "1")) return std::optional<bool>(true);
+    if (values.size() == 1 && (values[0] == "false" || values[0] == "0")) return std::optional<bool>(false);
+    std::string all;
+    for (const auto& value : values) all += (all.empty() ? "" : " ") + value;
+    return fail(ErrorKind::invalid, "invalid filter 'dangling=[" + all + "]'");
+}
+
+bool has_label(const std::map<std::string, std::string>& labels, const std::string& wanted) {
+    const std::size_t equals = wanted.find('=');
+    const auto at = labels.find(wanted.substr(0, equals));
+    return at != labels.end() && (equals == std::string::npos || at->second == wanted.substr(equals + 1));
+}
+
+// Seconds since 1970 with a fraction, RFC 3339, a date, or a duration back from now.
+Result<Nanoseconds> point_in_time(const std::string& text) {
+    std::int64_t ns = 0;
+    if (runtime::parse_rfc3339(text, ns) || runtime::parse_rfc3339(text + "T00:00:00Z", ns) ||
+        runtime::parse_rfc3339(text + "Z", ns))
+        return ns;
+    const char* end = text.data() + text.size();
+    std::int64_t seconds = 0;
+    const auto whole = std::from_chars(text.data(), end, seconds);
+    if (whole.ec == std::errc{} && (whole.ptr == end || *whole.ptr == '.')) return seconds * second;
+    if (const auto back = storage::parse_duration(text)) return realtime_ns() - *back;
+    return fail(ErrorKind::invalid, "invalid filter 'until=[" + text + "]': failed to parse value as time or duration");
+}
+
+// path.Match of Go: `*` stops at a slash. The whole familiar name or the name without tag.
+bool matches(const std::string& pattern, const std::string& familiar) {
+    const std::size_t at = familiar.find('@');
+    const std::size_t slash = familiar.rfind('/', at);
+    const std::size_t colon = at != std::string::npos ? at : familiar.find(':', slash == std::string::npos ? 0 : slash);
+    return ::fnmatch(pattern.c_str(), familiar.c_str(), FNM_PATHNAME) == 0 ||
+           ::fnmatch(pattern.c_str(), familiar.substr(0, colon).c_str(), FNM_PATHNAME) == 0;
+}
+
+void keep_matching(std::vector<std::string>& references, const std::vector<std::string>& patterns) {
+    std::erase_if(references, [&](const std::string& reference) {
+        return std::none_of(patterns.begin(), patterns.end(),
+                            [&](const std::string& pattern) { return matches(pattern, reference); });
+    });
+}
+
+struct Window {
+    Nanoseconds after = INT64_MIN;  // exclusive
+    Nanoseconds before = INT64_MAX;
+};
+
+Result<Window> window_of(const storage::ImageStore& store, const Filters& filters) {
+    Window window;
+    for (const auto& name : values_of(filters, "before")) {
+        TRY(const auto image, store.find(name));
+        window.before = std::min(window.before, image_facts(image).created);
+    }
+    for (const auto& name : values_of(filters, "since")) {
+        TRY(const auto image, store.find(name));
+        window.after = std::max(window.after, image_facts(image).created);
+    }
+    for (const auto& text : values_of(filters, "until")) {
+        TRY(const Nanoseconds until, point_in_time(text));
+        window.before = std::min(window.before, until);
+    }
+    return window;
+}
+
+}  // namespace
+
+Result<std::vector<ImageSummary>> list_images_by(const storage::ImageStore& store, const Filters& filters) {
+    TRY_VOID(check_filters(filters, {"dangling", "label", "label!", "before", "since", "reference", "until"}));
+    TRY(const auto dangling, dangling_wanted(filters));
+    TRY(const auto window, window_of(store, filters));
+    const auto& patterns = values_of(filters, "reference");
+    for (const auto& pattern : patterns)
+        if (pattern.ends_with('\\') ||
+            (pattern.find('[') != std::string::npos && pattern.find(']') == std::string::npos))
+            return fail(ErrorKind::invalid, "syntax error in pattern");
+    const auto& labels = values_of(filters, "label");
+    const auto& not_labels = values_of(filters, "label!");
+    std::vector<ImageSummary> out;
+    for (storage::Image& image : store.list()) {
+        const ImageFacts facts = image_facts(image);
+        if (facts.created <= window.after && window.after != INT64_MIN) continue;
+        if (facts.created >= window.before) continue;
+        const auto labelled = [&](const std::string& label) { return has_label(facts.labels, label); };
+        if (!std::all_of(labels.begin(), labels.end(), labelled)) continue;
+        if (std::any_of(not_labels.begin(), not_labels.end(), labelled)) continue;
+        if (dangling && *dangling != image.tags.empty()) continue;
+        if (!patterns.empty()) {
+            keep_matching(image.tags, patterns);
+            keep_matching(image.digests, patterns);
+            if (image.tags.empty() && image.digests.empty()) continue;
+        }
+        ImageSummary summary;
+        summary.image = std::move(image);
+        summary.created = facts.created / second;
+        out.push_back(std::move(summary));
+    }
+    std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.created > b.created; });
+    return out;
+}
+
+}  // namespace engine::api
