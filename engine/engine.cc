@@ -17,6 +17,7 @@
 #include "engine/reactor/scope.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/image_config.h"
 #include "engine/runtime/keeper_client.h"
 #include "engine/storage/image_store.h"
 
@@ -162,8 +163,14 @@ Task<void> Engine::open_services() {
     container_options.data_root = data;
     container_options.exec_root = options_.exec_root;
     container_options.cgroup_parent = options_.cgroup_parent;
-    CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_));
+    CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_, events_));
+    images_->on_event([this](std::string_view action, const storage::ImageEvent& event) {
+        runtime::EventAttributes attributes = runtime::image_labels_of(event.config);
+        attributes["name"] = event.name;
+        events_.publish("image", action, event.id, std::move(attributes));
+    });
     services_.images = images_.get();
+    services_.events = &events_;
     services_.containers = containers_.get();
     co_return Result<void>{};
 }

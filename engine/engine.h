@@ -5,6 +5,7 @@
 
 #include "engine/api/services.h"
 #include "engine/options.h"
+#include "engine/runtime/event.h"
 #include "engine/reactor/loop.h"
 #include "engine/reactor/unique_fd.h"
 #include "engine/runtime/container_service.h"
@@ -34,6 +35,7 @@ private:
     Options options_;
     UniqueFd lock_;       // flock on DATA/engine.lock, held for life
     UniqueFd signals_;
+    runtime::Events events_;
     // In the order of their making: each uses those above it.
     std::unique_ptr<storage::Database> db_;
     std::unique_ptr<storage::StorageBackend> backend_;

@@ -55,7 +55,10 @@ Task<void> start_container(Services& services, Request& request, Response& respo
 Task<void> stop_container(Services& services, Request& request, Response& response) {
     const std::string_view reference = request.captures[0];
     const std::string_view signal = request.parameter("signal");
-    CO_TRY(auto timeout, integer(request, "t", -1));
+    std::optional<long> timeout;
+    if (!request.parameter("t").empty()) {
+        CO_TRY(timeout, integer(request, "t", 0));
+    }
     CO_TRY_VOID(co_await services.containers->stop(reference, signal, timeout));
     co_return co_await response.send_empty(204);
 }
@@ -72,9 +75,11 @@ Task<void> wait_container(Services& services, Request& request, Response& respon
     CO_TRY(auto condition, wait_condition(request));
     CO_TRY(auto container, services.containers->find(request.captures[0]));
     CO_TRY_VOID(co_await response.begin(200, "application/json"));
-    CO_TRY(auto code, co_await services.containers->wait(container, condition, request.stop));
+    CO_TRY(const auto answer, co_await services.containers->wait(container, condition, request.stop));
     json::Writer w;
-    w.begin_object().field("StatusCode", code).end_object();
+    w.begin_object().field("StatusCode", answer.exit_code);
+    if (!answer.error.empty()) w.key("Error").begin_object().field("Message", answer.error).end_object();
+    w.end_object();
     const std::string body = w.take() + "\n";
     const auto bytes = io::bytes_of(body);
     co_return co_await response.write(bytes);
@@ -82,6 +87,9 @@ Task<void> wait_container(Services& services, Request& request, Response& respon
 
 Task<void> remove_container(Services& services, Request& request, Response& response) {
     const std::string_view reference = request.captures[0];
+    // Links are of the past: a container has its own name only.
+    if (request.flag("link"))
+        co_return fail(ErrorKind::internal, "Conflict, cannot remove the default link name of the container");
     const bool force = request.flag("force");
     CO_TRY_VOID(co_await services.containers->remove(reference, force));
     co_return co_await response.send_empty(204);

@@ -2,6 +2,7 @@
 
 #include "engine/api/absent_api.h"
 #include "engine/api/containers_api.h"
+#include "engine/api/events_api.h"
 #include "engine/api/images_api.h"
 #include "engine/api/system_api.h"
 
@@ -13,6 +14,7 @@ constexpr Route table[] = {
     {"HEAD", "/_ping", get_ping},
     {"GET", "/version", get_version},
     {"GET", "/info", get_info},
+    {"GET", "/events", stream_events, Watch::client},
     {"POST", "/containers/create", create_container},
     {"POST", "/containers/{}/start", start_container},
     {"POST", "/containers/{}/stop", stop_container},

@@ -9,6 +9,7 @@
 
 namespace engine::runtime {
 class ContainerService;
+class Events;
 }
 namespace engine::storage {
 class ImageStore;
@@ -38,6 +39,7 @@ struct Services {
     SystemFacts facts;
     runtime::ContainerService* containers = nullptr;
     storage::ImageStore* images = nullptr;
+    runtime::Events* events = nullptr;
     // Counted when asked for.
     ObjectCounts (*count)(void* context) = nullptr;
     void* count_context = nullptr;

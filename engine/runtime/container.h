@@ -18,6 +18,7 @@ struct ContainerState {
     ContainerStatus status = ContainerStatus::created;
     int pid = 0;
     int exit_code = 0;
+    bool oom_killed = false;
     std::string error;
     Nanoseconds started_at = 0;   // CLOCK_REALTIME; 0: never
     Nanoseconds finished_at = 0;
@@ -44,6 +45,8 @@ struct Container {
     reactor::Event keeper_exit;    // set when the keeper has told the end of this run
     reactor::Event exited;         // notified at each end of a run, after everything is released and recorded
     reactor::Event removed;        // set once it is gone
+    std::uint64_t run = 0;         // counts the starts of this engine's time: tells one run from the next
+    bool removing = false;         // a removal has begun: no other, no start
     bool leaving = false;          // the last run's control groups are being removed: a start waits
     reactor::Event left;           // notified when they are gone
     int wait_status = 0;           // of the run that ended

@@ -20,7 +20,6 @@
 namespace engine::runtime {
 namespace {
 
-constexpr long stop_timeout_default = 10;   // seconds, as dockerd
 constexpr int cgroup_removal_attempts = 200;
 constexpr Nanoseconds cgroup_removal_pause = 5 * millisecond;
 
@@ -43,37 +42,20 @@ Result<void> write_file(const std::string& path, std::string_view text) {
     return {};
 }
 
-Result<int> signal_number(std::string_view text) {
-    if (text.empty()) return SIGKILL;
-    int number = 0;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && number > 0 && number <= SIGRTMAX) return number;
-    std::string name(text);
-    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-    if (name.starts_with("SIG")) name.erase(0, 3);
-    for (int i = 1; i < SIGRTMIN; ++i)
-        if (const char* known = sigabbrev_np(i); known && name == known) return i;
-    if (name.starts_with("RTMIN")) {
-        int offset = 0;
-        if (name.size() == 5) return SIGRTMIN;
-        std::from_chars(name.data() + 6, name.data() + name.size(), offset);
-        if (name[5] == '+' && SIGRTMIN + offset <= SIGRTMAX) return SIGRTMIN + offset;
-    }
-    return fail(ErrorKind::invalid, "invalid signal: " + std::string(text));
-}
-
 int exit_code_of(int wait_status) {
     return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
 }  // namespace
 
-ContainerService::ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper)
-    : options_(std::move(options)), db_(db), images_(images), keeper_(keeper) {}
+ContainerService::ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper,
+                                   Events& events)
+    : options_(std::move(options)), db_(db), images_(images), keeper_(keeper), events_(events) {}
 
 Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options, storage::Database& db,
-                                                                 storage::ImageStore& images, KeeperClient& keeper) {
-    std::unique_ptr<ContainerService> service(new ContainerService(std::move(options), db, images, keeper));
+                                                                 storage::ImageStore& images, KeeperClient& keeper,
+                                   Events& events) {
+    std::unique_ptr<ContainerService> service(new ContainerService(std::move(options), db, images, keeper, events));
     TRY(service->cgroups_, detect_cgroups());
     TRY_VOID(prepare_cgroup_parent(service->cgroups_, service->options_.cgroup_parent));
     for (const char* name : {"/containers", "/rootfs"}) {
@@ -144,6 +126,7 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
         containers_.erase(container->id);
         co_return fail(std::move(made.error()));
     }
+    publish(*container, "create");
     Created created;
     created.id = container->id;
     if (container->spec.network_mode.empty() || container->spec.network_mode == "default" ||
@@ -163,97 +146,19 @@ Result<void> ContainerService::write_network_files(const Container& container) {
     return {};
 }
 
-Result<void> ContainerService::signal(Container& container, int number) {
-    if (!container.running())
-        return fail(ErrorKind::conflict, "Container " + container.id + " is not running");
-    if (syscall(SYS_pidfd_send_signal, container.held.pidfd.get(), number, nullptr, 0) == 0) return {};
-    if (errno == ESRCH) return {};  // it ends just now
-    return fail_errno(errno, "sending signal " + std::to_string(number) + " to container " + container.id);
-}
-
-Task<void> ContainerService::kill(std::string_view reference, std::string_view signal_text) {
-    CO_TRY(auto container, find(reference));
-    CO_TRY(auto number, signal_number(signal_text));
-    if (!container->running())
-        co_return fail(ErrorKind::conflict, "cannot kill container: " + std::string(reference) + ": container " +
-                                                container->id + " is not running");
-    CO_TRY_VOID(signal(*container, number));
-    if (number == SIGKILL) {
-        // dockerd answers when it is dead.
-        while (container->running()) {
-            CO_TRY_VOID(co_await container->exited.wait());
-        }
-    }
-    co_return Result<void>{};
-}
-
-Task<void> ContainerService::stop(std::string_view reference, std::string_view signal_text, long timeout) {
-    CO_TRY(auto container, find(reference));
-    const std::string text = !signal_text.empty() ? std::string(signal_text)
-                             : !container->spec.stop_signal.empty() ? container->spec.stop_signal : "TERM";
-    CO_TRY(auto number, signal_number(text));
-    if (!container->running()) co_return fail(ErrorKind::not_modified, "container already stopped");
-    const long own = static_cast<long>(container->spec.stop_timeout.value_or(stop_timeout_default));
-    const long seconds = timeout >= 0 ? timeout : own;
-    CO_TRY_VOID(signal(*container, number));
-    while (container->running()) {
-        reactor::Deadline deadline(seconds * second);
-        auto ended = co_await container->exited.wait(deadline.token());
-        if (!ended) ignore_result(signal(*container, SIGKILL), "it may have ended meanwhile");
-        if (!ended) break;
-    }
-    while (container->running()) {
-        CO_TRY_VOID(co_await container->exited.wait());
-    }
-    co_return Result<void>{};
-}
-
-Task<int> ContainerService::wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop) {
-    if (condition == WaitCondition::removed) {
-        CO_TRY_VOID(co_await container->removed.wait(stop));
-    } else if (condition == WaitCondition::next_exit || container->running()) {
-        CO_TRY_VOID(co_await container->exited.wait(stop));
-    }
-    co_return container->state.exit_code;
-}
-
-Task<void> ContainerService::remove(std::string_view reference, bool force) {
-    CO_TRY(auto container, find(reference));
-    if (container->running()) {
-        if (!force)
-            co_return fail(ErrorKind::conflict, "cannot remove container \"/" + container->name +
-                                                    "\": container is running: stop the container before removing or force remove");
-        CO_TRY_VOID(signal(*container, SIGKILL));
-        while (container->running()) {
-            CO_TRY_VOID(co_await container->exited.wait());
-        }
-    }
-    co_return co_await remove_now(container);
-}
-
-Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
-    CO_TRY(auto held, co_await container->lane.enter());
-    if (container->removed.is_set()) co_return Result<void>{};
-    CO_TRY_VOID(db_.delete_container(container->id));
-    if (auto gone = images_.remove_rootfs(container->id); !gone) log_warn("removing " + container->id + ": " + gone.error().message());
-    images_.release(container->image_id);
-    ids_by_name_.erase(container->name);
-    containers_.erase(container->id);
-    container->removed.set();
-    co_return Result<void>{};
-}
-
 Result<void> ContainerService::resize(std::string_view reference, unsigned short rows, unsigned short columns) {
     TRY(auto container, find(reference));
-    if (!container->running()) return fail(ErrorKind::conflict, "Container " + container->id + " is not running");
+    if (!container->running()) return fail(ErrorKind::conflict, "container " + container->id + " is not running");
     if (!container->spec.tty) return {};
     const winsize size{rows, columns, 0, 0};
     if (ioctl(container->held.stdin_end.get(), TIOCSWINSZ, &size) != 0) return fail_errno(errno, "resizing the terminal");
+    publish(*container, "resize", {{"height", std::to_string(rows)}, {"width", std::to_string(columns)}});
     return {};
 }
 
 Task<void> ContainerService::attach(std::shared_ptr<Container> container, AttachRequest request, ByteSource* input,
                                     ByteSink* output, reactor::StopToken stop) {
+    publish(*container, "attach");
     Attachment attachment(request.stdout_, request.stderr_, !container->spec.tty);
     if (container->held.output) {
         container->held.output->attach(&attachment);
@@ -362,6 +267,21 @@ Task<void> ContainerService::remove_cgroup(const std::string& directory) {
     co_return Result<void>{};
 }
 
+// Asked only where it can have happened: the kernel tells it in a file of the control group.
+bool ContainerService::ended_by_oom(const Container& container) const {
+    const int status = container.wait_status;
+    const bool killed = (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || exit_code_of(status) == 128 + SIGKILL;
+    if (!killed && container.spec.memory <= 0) return false;
+    return oom_kills(cgroups_, options_.cgroup_parent, container.id) > 0;
+}
+
+void ContainerService::publish(const Container& container, std::string_view action, EventAttributes attributes) {
+    for (const auto& [name, value] : container.spec.labels) attributes[name] = value;
+    if (!container.spec.image.empty()) attributes["image"] = container.spec.image;
+    attributes["name"] = container.name;
+    events_.publish("container", action, container.id, std::move(attributes));
+}
+
 Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
     CO_TRY_VOID(co_await container->keeper_exit.wait(scope_.token()));
     const std::shared_ptr<Output> output = container->held.output;
@@ -370,13 +290,18 @@ Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
     container->state.exit_code = exit_code_of(container->wait_status);
     container->state.finished_at = container->wait_status_at;
     container->state.status = ContainerStatus::exited;
+    container->state.oom_killed = ended_by_oom(*container);
     release(container);
     save_state(*container);
     held.release();
-    const bool auto_remove = container->spec.auto_remove;
+    if (container->state.oom_killed) publish(*container, "oom");
+    const Nanoseconds ran = container->state.finished_at - container->state.started_at;
+    publish(*container, "die", {{"exitCode", std::to_string(container->state.exit_code)},
+                                {"execDuration", std::to_string(std::max<Nanoseconds>(ran, 0) / second)}});
     container->exited.notify_all();
-    if (auto_remove) co_return co_await remove_now(container);
-    co_return Result<void>{};
+    if (!container->spec.auto_remove || container->removing) co_return Result<void>{};
+    container->removing = true;
+    co_return co_await remove_now(container);
 }
 
 }  // namespace engine::runtime

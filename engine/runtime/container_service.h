@@ -3,12 +3,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/reactor/scope.h"
 #include "engine/runtime/container.h"
+#include "engine/runtime/event.h"
 #include "engine/runtime/keeper_client.h"
 #include "engine/runtime/linux/cgroup.h"
 #include "engine/runtime/linux/seccomp.h"
@@ -20,6 +22,11 @@ namespace engine::runtime {
 struct Created {
     std::string id;
     std::vector<std::string> warnings;
+};
+
+struct WaitAnswer {
+    int exit_code = 0;
+    std::string error;   // why there is no better code: the start failed, or it went without a run
 };
 
 enum class WaitCondition : unsigned char { not_running, next_exit, removed };
@@ -38,18 +45,19 @@ public:
         std::string exec_root;
         std::string cgroup_parent;
     };
-    // db, images and keeper outlive the service.
+    // db, images, keeper and events outlive the service.
     static Result<std::unique_ptr<ContainerService>> open(Options options, storage::Database& db,
-                                                          storage::ImageStore& images, KeeperClient& keeper);
+                                                          storage::ImageStore& images, KeeperClient& keeper,
+                                                          Events& events);
 
     // `name` may be empty: one is made. The body is the create request's JSON.
     Task<Created> create(std::string_view name, std::string_view body);
     Task<void> start(std::string_view reference);
     // signal: a name or number; "" means KILL.
     Task<void> kill(std::string_view reference, std::string_view signal);
-    // timeout in seconds; negative: the container's own, else 10.
-    Task<void> stop(std::string_view reference, std::string_view signal, long timeout);
-    Task<int> wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop);
+    // timeout in seconds: none: the container's own, else 10; negative: no end.
+    Task<void> stop(std::string_view reference, std::string_view signal, std::optional<long> timeout);
+    Task<WaitAnswer> wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop);
     Task<void> remove(std::string_view reference, bool force);
     // Raw or framed bytes both ways until output ends or the client leaves.
     Task<void> attach(std::shared_ptr<Container> container, AttachRequest request, ByteSource* input, ByteSink* output,
@@ -63,14 +71,15 @@ public:
     Task<void> close();   // containers go on
 
 private:
-    ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper);
+    ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper,
+                     Events& events);
     Result<void> recover();
     void recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings);
     void adopt(std::shared_ptr<Container> container, KeeperHolding& holding);
     void keeper_exit(const KeeperExit& exit);
 
     Task<void> start_process(std::shared_ptr<Container> container);
-    Task<void> start_failed(std::shared_ptr<Container> container, std::string message, int exit_code);
+    Task<void> record_running(std::shared_ptr<Container> container);
     Task<void> supervise(std::shared_ptr<Container> container);
     Task<void> pump_all(std::shared_ptr<Output> output, UniqueFd out, UniqueFd err);
     void release(const std::shared_ptr<Container>& container);
@@ -80,7 +89,11 @@ private:
     Task<void> remove_now(std::shared_ptr<Container> container);
     Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop);
     Result<void> signal(Container& container, int number);
+    Task<bool> run_ended(std::shared_ptr<Container> container, reactor::StopToken stop);
+    bool ended_by_oom(const Container& container) const;
+    void publish(const Container& container, std::string_view action, EventAttributes attributes = {});
     Result<void> save_new(const Container& container);
+    Result<void> try_save_state(const Container& container);
     void save_state(const Container& container);
     Result<void> write_network_files(const Container& container);
     std::string directory_of(const Container& container) const { return options_.data_root + "/containers/" + container.id; }
@@ -92,6 +105,7 @@ private:
     storage::Database& db_;
     storage::ImageStore& images_;
     KeeperClient& keeper_;
+    Events& events_;
     CgroupHost cgroups_;
     SeccompCache seccomp_;
     std::map<std::string, std::shared_ptr<Container>, std::less<>> containers_;

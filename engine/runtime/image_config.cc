@@ -14,4 +14,19 @@ Result<std::string> runtime_config_of(std::string_view image_json) {
     return simdjson::minify(config);
 }
 
+std::map<std::string, std::string> image_labels_of(std::string_view image_json) {
+    std::map<std::string, std::string> out;
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    simdjson::dom::object labels;
+    if (parser.parse(image_json.data(), image_json.size()).get(root) != simdjson::SUCCESS ||
+        root["config"]["Labels"].get(labels) != simdjson::SUCCESS)
+        return out;
+    for (const auto label : labels) {
+        std::string_view value;
+        if (label.value.get(value) == simdjson::SUCCESS) out.emplace(label.key, value);
+    }
+    return out;
+}
+
 }  // namespace engine::runtime

@@ -27,7 +27,7 @@ std::string fixed_text(const Container& c) {
 std::string state_text(const ContainerState& state) {
     json::Writer w;
     w.begin_object().field("status", static_cast<int>(state.status)).field("exit_code", state.exit_code);
-    w.field("error", state.error).field("started", state.started_at).field("finished", state.finished_at);
+    w.field("oom", state.oom_killed).field("error", state.error).field("started", state.started_at).field("finished", state.finished_at);
     return w.end_object().take();
 }
 
@@ -58,6 +58,7 @@ Result<void> parse_state(std::string_view text, ContainerState& state) {
         root["finished"].get(state.finished_at) != simdjson::SUCCESS || status < 0 ||
         status > static_cast<int>(ContainerStatus::dead))
         return fail(ErrorKind::internal, "its state cannot be read");
+    ignore_result(root["oom"].get(state.oom_killed), "rows of the first engines do not have it");
     state.status = static_cast<ContainerStatus>(status);
     state.exit_code = static_cast<int>(exit_code);
     state.error = std::string(error);
@@ -70,8 +71,12 @@ Result<void> ContainerService::save_new(const Container& container) {
     return db_.put_container({container.id, container.name, fixed_text(container), state_text(container.state)});
 }
 
+Result<void> ContainerService::try_save_state(const Container& container) {
+    return db_.set_container_state(container.id, state_text(container.state));
+}
+
 void ContainerService::save_state(const Container& container) {
-    if (auto saved = db_.set_container_state(container.id, state_text(container.state)); !saved)
+    if (auto saved = try_save_state(container); !saved)
         log_error("container " + container.id + ": its state is not recorded: " + saved.error().message());
 }
 

@@ -4,6 +4,8 @@
 #include <pty.h>
 #include <sys/stat.h>
 
+#include <csignal>
+
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
@@ -73,6 +75,8 @@ Task<void> ContainerService::start(std::string_view reference) {
     CO_TRY(auto held, co_await container->lane.enter());
     if (container->running()) co_return fail(ErrorKind::not_modified, "container is already running");
     if (container->removed.is_set()) co_return fail(ErrorKind::not_found, "No such container: " + container->id);
+    if (container->removing)
+        co_return fail(ErrorKind::conflict, "container is marked for removal and cannot be started");
     while (container->leaving) {
         CO_TRY_VOID(co_await container->left.wait());
     }
@@ -84,16 +88,36 @@ Task<void> ContainerService::start(std::string_view reference) {
     container->state.finished_at = realtime_ns();
     save_state(*container);
     held.release();
+    // Those who wait for the next exit go on waiting, as at dockerd: there was no run.
     while (Attachment* early = container->early.pop_front()) early->end();
-    container->exited.notify_all();
-    if (container->spec.auto_remove) scope_.spawn("auto-remove", remove_now(container));
+    if (container->spec.auto_remove && !container->removing) {
+        container->removing = true;
+        scope_.spawn("auto-remove", remove_now(container));
+    }
     co_return fail(std::move(started.error()));
+}
+
+// A run that the next engine would not know of must not be: it is ended when its row cannot be written.
+Task<void> ContainerService::record_running(std::shared_ptr<Container> container) {
+    const ContainerState before = container->state;
+    container->state.status = ContainerStatus::running;
+    container->state.started_at = realtime_ns();
+    container->state.finished_at = 0;
+    container->state.exit_code = 0;
+    auto saved = try_save_state(*container);
+    if (saved) co_return saved;
+    ignore_result(signal(*container, SIGKILL), "its end is waited for either way");
+    container->state = before;
+    CO_TRY_VOID(co_await container->keeper_exit.wait());
+    co_return saved;
 }
 
 Task<void> ContainerService::start_process(std::shared_ptr<Container> container) {
     Container& c = *container;
     c.state.exit_code = 128;
+    c.state.oom_killed = false;
     c.state.error.clear();
+    ++c.run;
     c.keeper_exit.clear();
     CO_TRY(auto rootfs, co_await images_.prepare_rootfs(c.id, c.image_id));
     LaunchContext context;
@@ -140,14 +164,11 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
         c.state.exit_code = error.exit_code;
         co_return fail(ErrorKind::invalid, error.message);
     }
-    c.state.status = ContainerStatus::running;
-    c.state.started_at = realtime_ns();
-    c.state.finished_at = 0;
-    c.state.exit_code = 0;
+    CO_TRY_VOID(co_await record_running(container));
     c.held.stdin_end = std::move(stdio.in);
     c.held.output = std::make_shared<Output>(std::move(log), c.spec.tty);
     while (Attachment* early = c.early.pop_front()) c.held.output->attach(early);
-    save_state(c);
+    publish(c, "start");
     scope_.spawn("container", pump_all(c.held.output, std::move(stdio.out), std::move(stdio.err)));
     scope_.spawn("supervisor", supervise(container));
     c.started.notify_all();

@@ -273,6 +273,7 @@ Result<void> ImageStore::commit_loaded(const std::vector<LoadedImage>& images, c
     }
     for (const auto& id : ids)
         if (!named) out.loaded.push_back("Loaded image ID: " + id);
+    out.ids = std::move(ids);
     return {};
 }
 
@@ -307,15 +308,19 @@ Task<LoadResult> ImageStore::load(ByteSource& body, reactor::StopToken stop) {
     }
     discard(folder);
     if (!done) co_return tl::unexpected<Error>(std::move(done).error());
+    for (const auto& id : out.ids) tell("load", id, id);
     co_return out;
 }
 
 Task<std::string> ImageStore::import(ByteSource& body, std::string config, std::string message, std::string reference,
                                      reactor::StopToken stop) {
     std::string full_reference;
+    std::string familiar_reference;
     if (!reference.empty()) {
         CO_TRY(auto parsed, parse_reference(reference));
-        full_reference = with_default_tag(std::move(parsed)).text();
+        parsed = with_default_tag(std::move(parsed));
+        full_reference = parsed.text();
+        familiar_reference = parsed.familiar();
     }
     const std::string folder = options_.data_root + "/tmp/import-" + std::to_string(++jobs_);
     auto images = co_await unpack("import", &body, folder, stop);
@@ -338,6 +343,8 @@ Task<std::string> ImageStore::import(ByteSource& body, std::string config, std::
     }
     discard(folder);
     if (!done) co_return tl::unexpected<Error>(std::move(done).error());
+    if (!full_reference.empty()) tell("tag", id, familiar_reference);
+    tell("import", id, id);
     co_return id;
 }
 

@@ -123,8 +123,11 @@ Result<void> ImageStore::tag(std::string_view image, std::string_view reference)
     if (parsed.familiar_name() == "sha256")
         return fail(ErrorKind::invalid, "refusing to create an ambiguous tag using digest algorithm as name");
     TRY(const std::string id, resolve(image));
-    TRY_VOID(use_tag(with_default_tag(std::move(parsed)).text(), id));
-    return remember_tag_time(id);
+    parsed = with_default_tag(std::move(parsed));
+    TRY_VOID(use_tag(parsed.text(), id));
+    TRY_VOID(remember_tag_time(id));
+    tell("tag", id, parsed.familiar());
+    return {};
 }
 
 int64_t ImageStore::layers_size() const {
@@ -173,8 +176,8 @@ Result<void> ImageStore::delete_image(const std::string& id, std::vector<Removed
 
 // A name goes, and the image with its last name; an id takes the image with all of its names. What stands in the way is
 // told in dockerd's words: a running container always does, the rest unless forced.
-Result<std::vector<RemovedItem>> ImageStore::remove(std::string_view name, bool force, const UsersOf& users) {
-    TRY(const std::string id, resolve(name));
+Result<std::vector<RemovedItem>> ImageStore::remove_one(std::string_view name, const std::string& id, bool force,
+                                                        const UsersOf& users) {
     const bool by_id = id.starts_with(name) || std::string_view(id).substr(7).starts_with(name);
     const auto references = references_of(id);
     const auto used_by = users ? users(id) : std::vector<ContainerUse>();
@@ -209,6 +212,22 @@ Result<std::vector<RemovedItem>> ImageStore::remove(std::string_view name, bool 
                       "image is being used by stopped container " + short_id(used_by[0].container_id));
     TRY_VOID(delete_image(id, out));
     return out;
+}
+
+Result<std::vector<RemovedItem>> ImageStore::remove(std::string_view name, bool force, const UsersOf& users) {
+    TRY(const std::string id, resolve(name));
+    TRY(auto removed, remove_one(name, id, force, users));
+    for (const RemovedItem& item : removed) {
+        if (item.untagged) tell("untag", id, id);
+        if (!item.untagged && item.name == id) tell("delete", id, id);
+    }
+    return removed;
+}
+
+void ImageStore::tell(std::string_view action, const std::string& id, const std::string& name) const {
+    if (!event_handler_) return;
+    const auto row = images_.find(id);
+    event_handler_(action, ImageEvent{id, name, row == images_.end() ? std::string() : row->second.config});
 }
 
 void ImageStore::hold(std::string_view image_id) {

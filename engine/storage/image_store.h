@@ -44,6 +44,14 @@ struct ContainerUse {
 // Who uses an image: asked when one is to be removed.
 using UsersOf = std::function<std::vector<ContainerUse>(std::string_view image_id)>;
 
+// One of: load, import, tag, untag, delete.
+struct ImageEvent {
+    std::string id;
+    std::string name;    // of a tag: the reference, else the id
+    std::string config;  // "" once the image is gone
+};
+using ImageEventHandler = std::function<void(std::string_view action, const ImageEvent& event)>;
+
 struct NewLayer {
     std::string diff_id;
     int64_t tar_bytes = 0;
@@ -51,6 +59,7 @@ struct NewLayer {
 
 struct LoadResult {
     std::vector<NewLayer> layers;     // those that were not there yet
+    std::vector<std::string> ids;     // of the images
     std::vector<std::string> loaded;  // "Loaded image: busybox:latest", "Loaded image ID: sha256:..."
 };
 
@@ -75,11 +84,14 @@ public:
     Task<std::string> import(ByteSource& body, std::string config, std::string message, std::string reference,
                              reactor::StopToken stop = {});
 
+    void on_event(ImageEventHandler handler) { event_handler_ = std::move(handler); }
+
     std::vector<Image> list() const;
     size_t count() const { return images_.size(); }
     // By name[:tag], name@digest (of a registry), id or a prefix of it.
     Result<Image> find(std::string_view name) const;
     Result<void> tag(std::string_view image, std::string_view reference);
+    // Without force: refused in dockerd's words while a container or another name needs it.
     Result<std::vector<RemovedItem>> remove(std::string_view name, bool force, const UsersOf& users);
     int64_t layers_size() const;                     // every layer once
     int64_t shared_size(std::string_view id) const;  // bytes in layers that other images use too
@@ -110,6 +122,9 @@ private:
     Result<void> commit_loaded(const std::vector<LoadedImage>& images, const std::string& folder, LoadResult& out);
     Result<void> delete_image(const std::string& id, std::vector<RemovedItem>& out);
     Result<void> collect_layers(std::vector<RemovedItem>* out);
+    Result<std::vector<RemovedItem>> remove_one(std::string_view name, const std::string& id, bool force,
+                                                const UsersOf& users);
+    void tell(std::string_view action, const std::string& id, const std::string& name) const;
     Result<std::string> resolve(std::string_view name) const;
     Result<void> remember_tag_time(const std::string& id);
     Image describe(const ImageRow& row) const;
@@ -120,6 +135,7 @@ private:
     Options options_;
     Database& db_;
     StorageBackend& backend_;
+    ImageEventHandler event_handler_;
     reactor::Scope scope_{"images"};
     std::map<int64_t, LayerRow> layers_;
     std::map<std::string, int64_t, std::less<>> layer_of_chain_;

@@ -212,4 +212,16 @@ std::vector<std::string> container_cgroup_directories(const CgroupHost& host, st
     return out;
 }
 
+int64_t oom_kills(const CgroupHost& host, std::string_view parent, std::string_view id) {
+    for (const auto& h : host.hierarchies) {
+        if (!contains(h.controllers, "memory")) continue;
+        const char* file = host.v2 ? "/memory.events" : "/memory.oom_control";
+        auto text = read_text(directory_of(h, parent) + "/" + std::string(id) + file);
+        if (!text) return 0;
+        for (std::string_view line : split(*text, '\n'))
+            if (line.starts_with("oom_kill ")) return std::strtoll(line.data() + 9, nullptr, 10);
+    }
+    return 0;
+}
+
 }  // namespace engine::runtime

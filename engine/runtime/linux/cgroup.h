@@ -49,4 +49,7 @@ std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_
 // The directories that a start with container_cgroups() makes; to be removed after the last process is gone.
 std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent, std::string_view id);
 
+// How often the kernel killed a process of the container for want of memory; 0 where it does not tell.
+int64_t oom_kills(const CgroupHost& host, std::string_view parent, std::string_view id);
+
 }  // namespace engine::runtime

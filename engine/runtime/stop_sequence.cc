@@ -1,0 +1,172 @@
+// How a container ends on request, who waits for that, and how it is removed. Statuses and words are dockerd's.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+
+#include "engine/reactor/log.h"
+#include "engine/reactor/try.h"
+#include "engine/runtime/container_service.h"
+
+namespace engine::runtime {
+namespace {
+
+constexpr long stop_timeout_default = 10;               // seconds, as dockerd
+constexpr long stop_timeout_max = 100L * 365 * 86400;   // longer is as long
+
+// "+3" behind RTMIN, "-2" behind RTMAX; 0 when it is neither.
+int real_time_signal(std::string_view name) {
+    if (name == "RTMIN") return SIGRTMIN;
+    if (name == "RTMAX") return SIGRTMAX;
+    const bool from_below = name.starts_with("RTMIN+");
+    if (!from_below && !name.starts_with("RTMAX-")) return 0;
+    int offset = 0;
+    const auto parsed = std::from_chars(name.data() + 6, name.data() + name.size(), offset);
+    if (parsed.ec != std::errc{} || parsed.ptr != name.data() + name.size() || offset < 1) return 0;
+    const int number = from_below ? SIGRTMIN + offset : SIGRTMAX - offset;
+    return number >= SIGRTMIN && number <= SIGRTMAX ? number : 0;
+}
+
+Result<int> signal_number(std::string_view text) {
+    if (text.empty()) return SIGKILL;
+    int number = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size()) {
+        if (number > 0 && number <= SIGRTMAX) return number;
+        if (number != 0)
+            return fail(ErrorKind::invalid, "the linux daemon does not support signal " + std::to_string(number));
+        return fail(ErrorKind::invalid, "invalid signal: " + std::string(text));
+    }
+    std::string name(text);
+    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    if (name.starts_with("SIG")) name.erase(0, 3);
+    for (int i = 1; i < SIGRTMIN; ++i)
+        if (const char* known = sigabbrev_np(i); known && name == known) return i;
+    for (const auto& [alias, meant] : {std::pair("IOT", SIGABRT), std::pair("CLD", SIGCHLD), std::pair("POLL", SIGIO)})
+        if (name == alias) return meant;
+    if (const int real_time = real_time_signal(name)) return real_time;
+    return fail(ErrorKind::invalid, "invalid signal: " + std::string(text));
+}
+
+std::string not_running(const Container& container) { return "container " + container.id + " is not running"; }
+
+}  // namespace
+
+Result<void> ContainerService::signal(Container& container, int number) {
+    if (!container.running()) return fail(ErrorKind::conflict, not_running(container));
+    const bool sent = syscall(SYS_pidfd_send_signal, container.held.pidfd.get(), number, nullptr, 0) == 0;
+    // ESRCH: it ends just now.
+    if (!sent && errno != ESRCH)
+        return fail_errno(errno, "sending signal " + std::to_string(number) + " to container " + container.id);
+    publish(container, "kill", {{"signal", std::to_string(number)}});
+    return {};
+}
+
+// True when the run of now is over and recorded, false when `stop` came first.
+Task<bool> ContainerService::run_ended(std::shared_ptr<Container> container, reactor::StopToken stop) {
+    const std::uint64_t run = container->run;
+    while (container->running() && container->run == run) {
+        auto woken = co_await container->exited.wait(stop);
+        if (!woken) co_return false;
+    }
+    co_return true;
+}
+
+Task<void> ContainerService::kill(std::string_view reference, std::string_view signal_text) {
+    CO_TRY(auto number, signal_number(signal_text));
+    CO_TRY(auto container, find(reference));
+    if (!container->running())
+        co_return fail(ErrorKind::conflict,
+                       "cannot kill container: " + std::string(reference) + ": " + not_running(*container));
+    CO_TRY_VOID(signal(*container, number));
+    if (number != SIGKILL) co_return Result<void>{};
+    // dockerd answers when it is dead.
+    CO_TRY(const bool ended, co_await run_ended(container, {}));
+    CHECK(ended);
+    co_return Result<void>{};
+}
+
+Task<void> ContainerService::stop(std::string_view reference, std::string_view signal_text, std::optional<long> timeout) {
+    CO_TRY(auto container, find(reference));
+    int number = SIGTERM;
+    if (!signal_text.empty()) {
+        CO_TRY(number, signal_number(signal_text));
+    } else if (!container->spec.stop_signal.empty()) {
+        number = signal_number(container->spec.stop_signal).value_or(SIGTERM);
+    }
+    if (!container->running()) co_return fail(ErrorKind::not_modified, "container already stopped");
+    const long own = static_cast<long>(container->spec.stop_timeout.value_or(stop_timeout_default));
+    const long seconds = std::min(timeout.value_or(own), stop_timeout_max);
+    CO_TRY_VOID(signal(*container, number));
+    bool ended = false;
+    if (seconds >= 0) {
+        reactor::Deadline deadline(seconds * second);
+        CO_TRY(ended, co_await run_ended(container, deadline.token()));
+        if (!ended) ignore_result(signal(*container, SIGKILL), "it may have ended meanwhile");
+    }
+    CO_TRY(ended, co_await run_ended(container, {}));
+    publish(*container, "stop");
+    co_return Result<void>{};
+}
+
+// A container that goes wakes those who wait for its exit, too: there will be none.
+Task<WaitAnswer> ContainerService::wait(std::shared_ptr<Container> container, WaitCondition condition,
+                                        reactor::StopToken stop) {
+    WaitAnswer answer;
+    if (condition == WaitCondition::removed) {
+        CO_TRY_VOID(co_await container->removed.wait(stop));
+    } else if (condition == WaitCondition::next_exit || container->running()) {
+        const std::uint64_t run = container->run;
+        CO_TRY_VOID(co_await container->exited.wait(stop));
+        if (container->removed.is_set() && container->run == run && condition == WaitCondition::next_exit &&
+            container->state.started_at == 0)
+            answer.error = "the container was removed before it was started";
+    }
+    answer.exit_code = container->state.exit_code;
+    if (answer.error.empty()) answer.error = container->state.error;
+    co_return answer;
+}
+
+Task<void> ContainerService::remove(std::string_view reference, bool force) {
+    CO_TRY(auto container, find(reference));
+    if (container->removing)
+        co_return fail(ErrorKind::conflict, "removal of container " + std::string(reference) + " is already in progress");
+    if (container->running() && !force)
+        co_return fail(ErrorKind::conflict, "cannot remove container \"/" + container->name +
+                                                "\": container is running: stop the container before removing or force remove");
+    container->removing = true;
+    Result<void> killed;
+    if (container->running()) killed = signal(*container, SIGKILL);
+    if (!killed) {
+        container->removing = false;
+        co_return fail(std::move(killed.error()).with_context("cannot remove container \"/" + container->name +
+                                                              "\": could not kill"));
+    }
+    CO_TRY(const bool ended, co_await run_ended(container, {}));
+    CHECK(ended);
+    co_return co_await remove_now(container);
+}
+
+// `removing` is set by the caller, so there is one at a time. The row goes first: what an engine that dies here leaves is
+// swept by the next.
+Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
+    CO_TRY(auto held, co_await container->lane.enter());
+    if (auto deleted = db_.delete_container(container->id); !deleted) {
+        container->removing = false;
+        co_return deleted;
+    }
+    if (auto gone = images_.remove_rootfs(container->id); !gone)
+        log_warn("removing " + container->id + ": " + gone.error().message());
+    images_.release(container->image_id);
+    ids_by_name_.erase(container->name);
+    containers_.erase(container->id);
+    publish(*container, "destroy");
+    container->removed.set();
+    container->exited.notify_all();
+    co_return Result<void>{};
+}
+
+}  // namespace engine::runtime
