@@ -20,10 +20,12 @@
 namespace engine::storage {
 namespace {
 
-// The bytes of the outer archive's current entry; hashed as stored when a blob's name is its digest.
+// The bytes of the outer archive's current entry, hashed as stored where that is asked for.
 class EntrySource : public BlockingSource {
 public:
-    EntrySource(TarReader& tar, bool hash) : tar_(tar), hashed_(hash) {}
+    explicit EntrySource(TarReader& tar) : tar_(tar) {}
+    void hash() { hashed_ = true; }  // before the first read
+    bool hashed() const { return hashed_; }
     Result<void> peek() {  // enough to tell what it is
         while (head_.size() < 512) {
             TRY(const auto more, tar_.chunk());
@@ -50,6 +52,7 @@ public:
         view_.remove_prefix(size);
         return size;
     }
+    uint64_t received() const override { return tar_.received(); }
     std::string finish() { return hash_.finish(); }
 
 private:
@@ -57,7 +60,7 @@ private:
     Sha256 hash_;
     std::string head_;
     std::string_view view_;
-    bool hashed_;
+    bool hashed_ = false;
 };
 
 bool is_layer(const TarEntry& entry, std::string_view head) {
@@ -79,7 +82,6 @@ Result<std::string> link_target(const std::string& path, const TarEntry& entry) 
 }
 
 Result<void> clone_folder(int folder, const std::string& from, const std::string& to) {
-    if (::mkdirat(folder, to.c_str(), 0755) != 0) return fail_errno(errno, "create layer folder");
     const UniqueFd source(::openat(folder, from.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd copy(::openat(folder, to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!source || !copy) return fail_errno(errno, "open layer folder");
@@ -99,113 +101,191 @@ Result<std::string> with_rootfs(std::string config, const std::vector<LoadedLaye
 
 }  // namespace
 
-Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder) {
-    TRY(const auto plain, decompressing(source));
-    TarReader tar(*plain);
-    Blobs blobs;
-    Aliases aliases;
-    std::map<std::string, LoadedLayer> layers;
-    size_t kept_bytes = 0;
+namespace {
+
+struct UnpackedEntry {
+    LoadedLayer layer;
+    std::string problem;  // why it is no layer; told when an image names it
+};
+
+class ArchiveLoader {
+public:
+    ArchiveLoader(BlockingSource& source, int folder) : tar_(source), folder_(folder) {}
+    Result<void> read();
+    Result<std::vector<LoadedImage>> images();
+
+private:
+    Result<void> keep_layer(const std::string& path, EntrySource& bytes, bool digest_known);
+    Result<void> keep_text(const TarEntry& entry, const std::string& path, EntrySource& bytes);
+    Result<std::string> new_folder();
+    Result<LoadedImage> image(ArchiveImage described);
+    Result<void> give_folders(LoadedImage& image);
+
+    TarReader tar_;
+    int folder_;
+    size_t folders_ = 0;
+    Blobs blobs_;
+    Aliases aliases_;
+    std::map<std::string, UnpackedEntry> layers_;
+    size_t kept_bytes_ = 0;
+    std::map<std::string, std::string> folder_of_chain_;
+    std::set<std::string> taken_;
+};
+
+Result<std::string> ArchiveLoader::new_folder() {
+    std::string name = std::to_string(folders_++);
+    if (::mkdirat(folder_, name.c_str(), 0755) != 0) return fail_errno(errno, "create layer folder");
+    return name;
+}
+
+// Once through the archive: what looks like a layer is unpacked, what is small is kept, what is neither is not ours.
+Result<void> ArchiveLoader::read() {
     TarEntry entry;
     while (true) {
-        TRY(const bool more, tar.next(entry));
+        TRY(const bool more, tar_.next(entry));
         if (!more) break;
         TRY(const std::string path, clean_path(entry.path));
+        if (blobs_.size() + aliases_.size() > limits::archive_names_max)
+            return fail(ErrorKind::too_large, "invalid image archive: too many files (archive_names_max)");
         if (entry.type == TarType::symlink || entry.type == TarType::hard_link) {
-            TRY(aliases[path], link_target(path, entry));
+            TRY(aliases_[path], link_target(path, entry));
             continue;
         }
         if (entry.type != TarType::file || entry.sparse) continue;
         const bool named_by_digest = path.starts_with("blobs/sha256/");
-        EntrySource bytes(tar, named_by_digest);
+        EntrySource bytes(tar_);
         TRY_VOID(bytes.peek());
-        if (is_layer(entry, bytes.head())) {
-            if (layers.size() >= limits::layers_per_archive_max)
-                return fail(ErrorKind::too_large, "invalid image archive: too many layers");
-            LoadedLayer layer;
-            layer.folder = std::to_string(layers.size());
-            if (::mkdirat(folder, layer.folder.c_str(), 0755) != 0) return fail_errno(errno, "create layer folder");
-            const UniqueFd root(::openat(folder, layer.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-            if (!root) return fail_errno(errno, "open layer folder");
-            auto unpacked = unpack_layer(bytes, root.get());
-            if (!unpacked) return fail(std::move(unpacked.error()).with_context("unpack " + path));
-            // Trailing bytes after a compressed stream belong to the blob too.
-            char rest[4096];
-            while (true) {
-                TRY(const size_t got, bytes.read(rest));
-                if (got == 0) break;
-            }
-            if (named_by_digest && bytes.finish() != "sha256:" + path.substr(13))
-                return fail(ErrorKind::invalid, "invalid image archive: " + path + " is not what its name says");
-            layer.diff_id = std::move(unpacked->diff_id);
-            layer.size = unpacked->size;
-            layer.tar_bytes = unpacked->tar_bytes;
-            layers[path] = std::move(layer);
+        if (!is_layer(entry, bytes.head())) {
+            TRY_VOID(keep_text(entry, path, bytes));
             continue;
         }
-        if (entry.size > limits::json_blob_bytes_max) {
-            continue;  // neither a layer nor small: nothing of ours
-        }
-        kept_bytes += static_cast<size_t>(entry.size);
-        if (kept_bytes > limits::json_blobs_bytes_max)
-            return fail(ErrorKind::too_large, "invalid image archive: too many bytes of manifests");
-        std::string text(static_cast<size_t>(entry.size), '\0');
-        for (size_t at = 0; at < text.size();) {
-            TRY(const size_t got, bytes.read({text.data() + at, text.size() - at}));
-            if (got == 0) return fail(ErrorKind::invalid, "unexpected EOF");
-            at += got;
-        }
-        blobs[path] = std::move(text);
+        // An uncompressed blob's digest is its diff id: no need to hash it twice.
+        const bool plain = sniff_compression(bytes.head()) == Compression::none;
+        if (named_by_digest && !plain) bytes.hash();
+        TRY_VOID(keep_layer(path, bytes, named_by_digest));
     }
-    TRY_VOID(tar.drain());
+    return tar_.drain();
+}
 
-    TRY(auto described, read_archive(blobs, aliases));
-    std::vector<LoadedImage> out;
-    std::map<std::string, std::string> folder_of_chain;
-    std::set<std::string> taken;
-    for (auto& image : described) {
-        LoadedImage loaded;
-        for (const auto& name : image.layers) {
-            const auto at = layers.find(name);
-            if (at == layers.end()) return fail(ErrorKind::invalid, "invalid image archive: no layer " + name);
-            loaded.layers.push_back(at->second);
+Result<void> ArchiveLoader::keep_layer(const std::string& path, EntrySource& bytes, bool digest_known) {
+    if (layers_.size() >= limits::layers_per_archive_max)
+        return fail(ErrorKind::too_large, "invalid image archive: too many layers");
+    UnpackedEntry kept;
+    TRY(kept.layer.folder, new_folder());
+    const UniqueFd root(::openat(folder_, kept.layer.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) return fail_errno(errno, "open layer folder");
+    auto unpacked = unpack_layer(bytes, root.get());
+    if (unpacked) {
+        // Trailing bytes after a compressed stream belong to the blob too.
+        char rest[4096];
+        while (true) {
+            TRY(const size_t got, bytes.read(rest));
+            if (got == 0) break;
         }
-        if (loaded.layers.size() > limits::layers_per_image_max)
-            return fail(ErrorKind::invalid, "max depth exceeded: an image has at most 125 layers");
-        TRY(auto facts, read_config(image.config));
-        if (facts.diff_ids.empty() && !loaded.layers.empty()) {
-            TRY(image.config, with_rootfs(std::move(image.config), loaded.layers));
-            TRY(facts, read_config(image.config));
-        }
-        if (facts.diff_ids.size() != loaded.layers.size())
-            return fail(ErrorKind::invalid, "invalid manifest, layers length mismatch: expected " +
-                                                std::to_string(loaded.layers.size()) + ", got " +
-                                                std::to_string(facts.diff_ids.size()));
-        for (size_t i = 0; i < facts.diff_ids.size(); i++) {
-            if (facts.diff_ids[i] != loaded.layers[i].diff_id)
-                return fail(ErrorKind::invalid, "invalid diffID for layer " + std::to_string(i) + ": expected \"" +
-                                                    facts.diff_ids[i] + "\", got \"" + loaded.layers[i].diff_id + "\"");
-        }
-        // One folder for each chain: the same layer on another parent is another layer, and needs its own tree.
-        std::string chain;
-        for (auto& layer : loaded.layers) {
-            chain = chain.empty() ? layer.diff_id : sha256_of(chain + " " + layer.diff_id);
-            auto& folder_name = folder_of_chain[chain];
-            if (folder_name.empty()) {
-                folder_name = layer.folder;
-                if (!taken.insert(layer.folder).second) {
-                    folder_name = std::to_string(layers.size() + taken.size());
-                    taken.insert(folder_name);
-                    TRY_VOID(clone_folder(folder, layer.folder, folder_name));
-                }
+        kept.layer.diff_id = std::move(unpacked->diff_id);
+        kept.layer.size = unpacked->size;
+        kept.layer.tar_bytes = unpacked->tar_bytes;
+        const std::string digest = bytes.hashed() ? bytes.finish() : kept.layer.diff_id;
+        if (digest_known && digest != "sha256:" + path.substr(13)) kept.problem = path + " is not what its name says";
+    } else if (unpacked.error().kind() == ErrorKind::invalid) {
+        kept.problem = "unpack " + path + ": " + unpacked.error().message();
+    } else {
+        return fail(std::move(unpacked.error()).with_context("unpack " + path));
+    }
+    layers_[path] = std::move(kept);
+    return {};
+}
+
+Result<void> ArchiveLoader::keep_text(const TarEntry& entry, const std::string& path, EntrySource& bytes) {
+    if (entry.size > limits::json_blob_bytes_max) {
+        if (path != "manifest.json" && path != "index.json" && path != "repositories") return {};
+        return fail(ErrorKind::too_large, "invalid image archive: " + path + " has more than " +
+                                              std::to_string(limits::json_blob_bytes_max) + " bytes");
+    }
+    kept_bytes_ += static_cast<size_t>(entry.size);
+    if (kept_bytes_ > limits::json_blobs_bytes_max)
+        return fail(ErrorKind::too_large, "invalid image archive: too many bytes of manifests");
+    std::string text(static_cast<size_t>(entry.size), '\0');
+    for (size_t at = 0; at < text.size();) {
+        TRY(const size_t got, bytes.read({text.data() + at, text.size() - at}));
+        if (got == 0) return fail(ErrorKind::invalid, "unexpected EOF");
+        at += got;
+    }
+    blobs_[path] = std::move(text);
+    return {};
+}
+
+// One folder for each chain: the same layer on another parent is another layer, and needs its own tree.
+Result<void> ArchiveLoader::give_folders(LoadedImage& image) {
+    std::string chain;
+    for (auto& layer : image.layers) {
+        chain = chain.empty() ? layer.diff_id : sha256_of(chain + " " + layer.diff_id);
+        auto& folder = folder_of_chain_[chain];
+        if (folder.empty()) {
+            folder = layer.folder;
+            if (!taken_.insert(layer.folder).second) {
+                TRY(folder, new_folder());
+                TRY_VOID(clone_folder(folder_, layer.folder, folder));
             }
-            layer.folder = folder_name;
         }
-        loaded.config = std::move(image.config);
-        loaded.tags = std::move(image.tags);
+        layer.folder = folder;
+    }
+    return {};
+}
+
+Result<LoadedImage> ArchiveLoader::image(ArchiveImage described) {
+    LoadedImage out;
+    for (const auto& name : described.layers) {
+        const auto at = layers_.find(name);
+        if (at == layers_.end()) return fail(ErrorKind::invalid, "invalid image archive: no layer " + name);
+        if (!at->second.problem.empty())
+            return fail(ErrorKind::invalid, "invalid image archive: " + at->second.problem);
+        out.layers.push_back(at->second.layer);
+    }
+    if (out.layers.size() > limits::layers_per_image_max) return fail(ErrorKind::invalid, "max depth exceeded");
+    TRY(auto facts, read_config(described.config));
+    if (!facts.os.empty() && facts.os != "linux")
+        return fail(ErrorKind::invalid, "cannot load " + facts.os + " image on linux");
+    if (facts.diff_ids.empty() && !out.layers.empty()) {
+        TRY(described.config, with_rootfs(std::move(described.config), out.layers));
+        TRY(facts, read_config(described.config));
+    }
+    if (facts.diff_ids.size() != out.layers.size())
+        return fail(ErrorKind::invalid, "invalid manifest, layers length mismatch: expected " +
+                                            std::to_string(out.layers.size()) + ", got " +
+                                            std::to_string(facts.diff_ids.size()));
+    for (size_t i = 0; i < facts.diff_ids.size(); i++) {
+        if (facts.diff_ids[i] != out.layers[i].diff_id)
+            return fail(ErrorKind::invalid, "invalid diffID for layer " + std::to_string(i) + ": expected \"" +
+                                                facts.diff_ids[i] + "\", got \"" + out.layers[i].diff_id + "\"");
+    }
+    out.config = std::move(described.config);
+    out.tags = std::move(described.tags);
+    return out;
+}
+
+Result<std::vector<LoadedImage>> ArchiveLoader::images() {
+    TRY(auto described, read_archive(blobs_, aliases_));
+    std::vector<LoadedImage> out;
+    size_t config_bytes = 0;
+    for (auto& one : described) {
+        config_bytes += one.config.size();
+        if (config_bytes > limits::json_blobs_bytes_max)
+            return fail(ErrorKind::too_large, "invalid image archive: too many bytes of configs");
+        TRY(auto loaded, image(std::move(one)));
+        TRY_VOID(give_folders(loaded));
         out.push_back(std::move(loaded));
     }
     return out;
+}
+
+}  // namespace
+
+Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder) {
+    TRY(const auto plain, decompressing(source));
+    ArchiveLoader loader(*plain, folder);
+    TRY_VOID(loader.read());
+    return loader.images();
 }
 
 std::string encode_error(const Error& error) {

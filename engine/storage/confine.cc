@@ -5,11 +5,13 @@
 #include <seccomp.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/reactor/try.h"
+#include "engine/storage/limits.h"
 
 namespace engine::storage {
 namespace {
@@ -116,6 +118,8 @@ Result<void> close_system_calls() {
 
 Result<void> confine_to(const char* folder) {
     ::umask(0);
+    const rlimit memory{limits::worker_memory_bytes_max, limits::worker_memory_bytes_max};
+    if (::setrlimit(RLIMIT_DATA, &memory) != 0) return fail_errno(errno, "limit the worker's memory");
     if (::unshare(CLONE_NEWNS) != 0) return fail_errno(errno, "own mount namespace");
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail_errno(errno, "private mounts");
     if (::chdir(folder) != 0 || ::chroot(".") != 0) return fail_errno(errno, std::string("chroot into ") + folder);

@@ -27,12 +27,23 @@ public:
         at_ += size;
         return size;
     }
+    uint64_t received() const override { return rest_.received(); }
 
 private:
     BlockingSource& rest_;
     std::string prefix_;
     size_t at_ = 0;
 };
+
+// A few bytes that become more than a disk holds are refused. Archives in archives are measured by the outermost's
+// bytes.
+Result<void> check_growth(uint64_t made, const BlockingSource& source) {
+    if (made <= limits::decompressed_bytes_free || made / limits::decompression_ratio_max <= source.received())
+        return {};
+    return fail(ErrorKind::too_large, "the archive grows to more than " +
+                                          std::to_string(limits::decompression_ratio_max) +
+                                          " times its size (decompression_ratio_max)");
+}
 
 class Gunzip : public BlockingSource {
 public:
@@ -76,8 +87,11 @@ public:
                 state_.avail_out = room;
             }
         }
+        made_ += room - state_.avail_out;
+        TRY_VOID(check_growth(made_, *source_));
         return size_t{room - state_.avail_out};
     }
+    uint64_t received() const override { return source_->received(); }
 
 private:
     void begin() {
@@ -89,6 +103,7 @@ private:
     std::unique_ptr<BlockingSource> source_;
     std::vector<char> input_;
     inflate_state state_;
+    uint64_t made_ = 0;
     unsigned members_ = 0;
     bool fresh_ = true;  // between members
     bool at_end_ = false;
@@ -120,14 +135,18 @@ public:
                 return fail(ErrorKind::invalid, std::string("zstd: ") + ZSTD_getErrorName(pending_));
             more_output_ = out.pos == out.size;
         }
+        made_ += out.pos;
+        TRY_VOID(check_growth(made_, *source_));
         return out.pos;
     }
+    uint64_t received() const override { return source_->received(); }
 
 private:
     std::unique_ptr<BlockingSource> source_;
     std::vector<char> input_;
     ZSTD_DCtx* context_;
     ZSTD_inBuffer in_{nullptr, 0, 0};
+    uint64_t made_ = 0;
     size_t pending_ = 0;
     bool more_output_ = false;
 };
@@ -137,13 +156,17 @@ private:
 Compression sniff_compression(std::string_view first) {
     if (first.starts_with("\x1f\x8b\x08")) return Compression::gzip;
     if (first.starts_with("\x28\xb5\x2f\xfd")) return Compression::zstd;
+    if (first.starts_with("BZh")) return Compression::bzip2;
+    if (first.starts_with("\xfd"
+                          "7zXZ"))
+        return Compression::xz;
     if (first.size() >= 4 && (first[0] & 0xf0) == 0x50 && first.substr(1, 3) == "\x2a\x4d\x18")
         return Compression::zstd;
     return Compression::none;
 }
 
 Result<std::unique_ptr<BlockingSource>> decompressing(BlockingSource& source) {
-    std::string first(4, '\0');
+    std::string first(5, '\0');
     size_t have = 0;
     while (have < first.size()) {
         TRY(const size_t got, source.read({first.data() + have, first.size() - have}));
@@ -152,6 +175,9 @@ Result<std::unique_ptr<BlockingSource>> decompressing(BlockingSource& source) {
     }
     first.resize(have);
     const auto kind = sniff_compression(first);
+    if (kind == Compression::bzip2 || kind == Compression::xz)
+        return fail(ErrorKind::invalid, std::string(kind == Compression::xz ? "xz" : "bzip2") +
+                                            " compression is not supported: use gzip, zstd or none");
     std::unique_ptr<BlockingSource> whole = std::make_unique<Prefixed>(source, std::move(first));
     if (kind == Compression::gzip) return std::make_unique<Gunzip>(std::move(whole));
     if (kind == Compression::zstd) return std::make_unique<Unzstd>(std::move(whole));
@@ -161,7 +187,10 @@ Result<std::unique_ptr<BlockingSource>> decompressing(BlockingSource& source) {
 Result<size_t> FdSource::read(std::span<char> into) {
     while (true) {
         const ssize_t got = ::read(fd_, into.data(), into.size());
-        if (got >= 0) return static_cast<size_t>(got);
+        if (got >= 0) {
+            received_ += static_cast<uint64_t>(got);
+            return static_cast<size_t>(got);
+        }
         if (errno != EINTR) return fail_errno(errno, "read archive");
     }
 }

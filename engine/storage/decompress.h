@@ -7,10 +7,10 @@
 
 namespace engine::storage {
 
-enum class Compression : unsigned char { none, gzip, zstd };
+enum class Compression : unsigned char { none, gzip, zstd, bzip2, xz };
 Compression sniff_compression(std::string_view first_bytes);
 
-// `source` is borrowed and outlives the result. Output is not bounded: the consumer decides how much it takes.
+// `source` is borrowed and outlives the result. Output passes limits::decompression_ratio_max only with an error.
 Result<std::unique_ptr<BlockingSource>> decompressing(BlockingSource& source);
 
 // A borrowed descriptor; EINTR is retried.
@@ -18,9 +18,11 @@ class FdSource : public BlockingSource {
 public:
     explicit FdSource(int fd) : fd_(fd) {}
     Result<size_t> read(std::span<char> into) override;
+    uint64_t received() const override { return received_; }
 
 private:
     int fd_;
+    uint64_t received_ = 0;
 };
 
 }  // namespace engine::storage

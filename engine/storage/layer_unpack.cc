@@ -27,6 +27,7 @@ public:
         size += static_cast<int64_t>(got);
         return got;
     }
+    uint64_t received() const override { return source_.received(); }
     std::string finish() { return hash_.finish(); }
     int64_t size = 0;
 

@@ -13,8 +13,13 @@ inline constexpr uint64_t tar_entry_bytes_max = uint64_t{1} << 50;
 inline constexpr size_t tar_buffer_bytes = 256 << 10;  // what the reader asks of its source at once
 inline constexpr size_t xattrs_per_file_max = 128;
 inline constexpr size_t xattr_value_bytes_max = 64 << 10;  // XATTR_SIZE_MAX
-inline constexpr size_t json_blob_bytes_max = 8 << 20;     // one manifest or config in an archive
-inline constexpr size_t json_blobs_bytes_max = 64 << 20;   // all of them together
+// What is unpacked may be this many times what the client sent, once it is more than may be unpacked from anything.
+inline constexpr uint64_t decompression_ratio_max = 2000;
+inline constexpr uint64_t decompressed_bytes_free = uint64_t{256} << 20;
+inline constexpr size_t archive_names_max = 1 << 16;  // small files and links of one image archive
+inline constexpr uint64_t worker_memory_bytes_max = uint64_t{1} << 30;
+inline constexpr size_t json_blob_bytes_max = 8 << 20;    // one manifest or config in an archive
+inline constexpr size_t json_blobs_bytes_max = 64 << 20;  // all of them together
 inline constexpr size_t layers_per_image_max = 125;
 inline constexpr size_t images_per_archive_max = 256;
 inline constexpr size_t layers_per_archive_max = 2048;

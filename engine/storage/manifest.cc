@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+#include <optional>
 #include <set>
 
 #include "engine/reactor/json_writer.h"
@@ -67,8 +69,11 @@ std::string follow(const Aliases& aliases, std::string name) {
 }
 
 Result<std::string> blob(const Blobs& blobs, const Aliases& aliases, const std::string& name) {
-    const auto at = blobs.find(follow(aliases, name));
+    const std::string path = follow(aliases, name);
+    const auto at = blobs.find(path);
     if (at == blobs.end()) return bad("no file " + name);
+    if (path.starts_with("blobs/sha256/") && sha256_of(at->second) != "sha256:" + path.substr(13))
+        return bad(path + " is not what its name says");
     return at->second;
 }
 
@@ -94,51 +99,84 @@ Result<std::vector<ArchiveImage>> docker_manifest(const Blobs& blobs, const Alia
     return out;
 }
 
+// One entry of an index that is in the archive and may be an image.
+struct Described {
+    std::string digest;
+    std::vector<std::string> tags;
+    bool for_this_host = false;
+};
+
+Result<std::optional<Described>> describe(const Blobs& blobs, element item, const std::vector<std::string>& names) {
+    Described out;
+    out.digest = text_of(item, "digest");
+    out.tags = names;
+    if (!is_digest(out.digest)) return bad("a manifest without a digest");
+    if (!blobs.contains(blob_path(out.digest))) return std::optional<Described>();  // another platform's
+    element platform;
+    if (item["platform"].get(platform) == simdjson::SUCCESS) {
+        if (text_of(platform, "os") == "unknown") return std::optional<Described>();  // an attestation
+        out.for_this_host =
+            text_of(platform, "os") == "linux" && text_of(platform, "architecture") == host_architecture;
+    }
+    element annotations;
+    if (item["annotations"].get(annotations) != simdjson::SUCCESS) return std::optional<Described>(std::move(out));
+    if (!text_of(annotations, "vnd.docker.reference.type").empty())
+        return std::optional<Described>();  // an attestation
+    std::string name = text_of(annotations, "io.containerd.image.name");
+    if (name.empty()) name = text_of(annotations, "org.opencontainers.image.ref.name");
+    if (name.find_first_of(":/") != std::string::npos) out.tags.push_back(name);  // a bare tag names nothing
+    return std::optional<Described>(std::move(out));
+}
+
+Result<ArchiveImage> oci_manifest(const Blobs& blobs, element manifest, Described described) {
+    element config;
+    array layers;
+    if (manifest["config"].get(config) != simdjson::SUCCESS || manifest["layers"].get(layers) != simdjson::SUCCESS)
+        return bad(described.digest + " is not an image manifest");
+    ArchiveImage image;
+    image.tags = std::move(described.tags);
+    const std::string config_digest = text_of(config, "digest");
+    if (!is_digest(config_digest)) return bad("a config without a digest");
+    TRY(image.config, blob(blobs, {}, blob_path(config_digest)));
+    for (element layer : layers) {
+        const std::string digest = text_of(layer, "digest");
+        if (!is_digest(digest)) return bad("a layer without a digest");
+        image.layers.push_back(blob_path(digest));
+        if (image.layers.size() > limits::layers_per_archive_max) return bad("too many layers");
+    }
+    return image;
+}
+
+// The outermost index lists images; one inside it lists the platforms of one image: this host's is taken, or the first.
 Result<void> oci_index(const Blobs& blobs, std::string_view text, size_t depth, std::vector<ArchiveImage>& out,
-                       std::vector<std::string> names) {
+                       const std::vector<std::string>& names) {
     if (depth > limits::index_depth_max) return bad("indexes are nested too deeply");
     simdjson::dom::parser parser;
     TRY(const element root, parse(parser, text, "index"));
     array items;
     if (root["manifests"].get(items) != simdjson::SUCCESS) return bad("the index has no manifests");
+    std::vector<Described> found;
     for (element item : items) {
-        const std::string digest = text_of(item, "digest");
-        if (!is_digest(digest)) return bad("a manifest without a digest");
-        const auto at = blobs.find(blob_path(digest));
-        if (at == blobs.end()) continue;  // another platform's, not in this archive
-        if (sha256_of(at->second) != digest) return bad(digest + " is not what its name says");
-        std::vector<std::string> tags = names;
-        element annotations;
-        if (item["annotations"].get(annotations) == simdjson::SUCCESS) {
-            std::string name = text_of(annotations, "io.containerd.image.name");
-            if (name.empty()) name = text_of(annotations, "org.opencontainers.image.ref.name");
-            if (name.find_first_of(":/") == std::string::npos) name.clear();  // a bare tag names nothing
-            if (!name.empty()) tags.push_back(name);
-            if (!text_of(annotations, "vnd.docker.reference.type").empty()) continue;  // an attestation
-        }
-        simdjson::dom::parser inner_parser;
-        TRY(const element manifest, parse(inner_parser, at->second, digest));
+        TRY(auto described, describe(blobs, item, names));
+        if (described) found.push_back(std::move(*described));
+        if (found.size() > limits::images_per_archive_max) return bad("too many images");
+    }
+    if (depth > 0 && !found.empty()) {
+        auto best = std::find_if(found.begin(), found.end(), [](const auto& one) { return one.for_this_host; });
+        if (best == found.end()) best = found.begin();
+        found = {std::move(*best)};
+    }
+    for (Described& described : found) {
+        TRY(const std::string manifest_text, blob(blobs, {}, blob_path(described.digest)));
+        simdjson::dom::parser inner;
+        TRY(const element manifest, parse(inner, manifest_text, described.digest));
         element nested;
         if (manifest["manifests"].get(nested) == simdjson::SUCCESS) {
-            TRY_VOID(oci_index(blobs, at->second, depth + 1, out, tags));
+            TRY_VOID(oci_index(blobs, manifest_text, depth + 1, out, described.tags));
             continue;
         }
-        element config;
-        array layers;
-        if (manifest["config"].get(config) != simdjson::SUCCESS || manifest["layers"].get(layers) != simdjson::SUCCESS)
-            return bad(digest + " is not an image manifest");
         if (out.size() >= limits::images_per_archive_max) return bad("too many images");
-        ArchiveImage image;
-        image.tags = tags;
-        const std::string config_digest = text_of(config, "digest");
-        if (!is_digest(config_digest)) return bad("a config without a digest");
-        TRY(image.config, blob(blobs, {}, blob_path(config_digest)));
-        for (element layer : layers) {
-            const std::string layer_digest = text_of(layer, "digest");
-            if (!is_digest(layer_digest)) return bad("a layer without a digest");
-            image.layers.push_back(blob_path(layer_digest));
-            if (image.layers.size() > limits::layers_per_archive_max) return bad("too many layers");
-        }
+        TRY(auto image, oci_manifest(blobs, manifest, std::move(described)));
         out.push_back(std::move(image));
     }
     return {};
@@ -178,6 +216,31 @@ Result<std::vector<ArchiveImage>> repositories(const Blobs& blobs, const Aliases
     return out;
 }
 
+// What a container is made from must be what it is taken for: refused now, not at the first run.
+Result<void> check_config(element root) {
+    element config;
+    if (root["config"].get(config) != simdjson::SUCCESS || config.is_null()) return {};
+    if (!config.is_object()) return bad("the config's config is not an object");
+    const auto wrong = [&](const char* key, const char* what) {
+        return bad("the config's " + std::string(key) + " is not " + what);
+    };
+    for (const char* key : {"Env", "Cmd", "Entrypoint", "OnBuild", "Shell"}) {
+        TRY_VOID(texts_of(config, key));
+    }
+    element value;
+    for (const char* key : {"User", "WorkingDir", "StopSignal", "Hostname", "Domainname"})
+        if (config[key].get(value) == simdjson::SUCCESS && !value.is_null() && !value.is_string())
+            return wrong(key, "text");
+    for (const char* key : {"Labels", "ExposedPorts", "Volumes", "Healthcheck"})
+        if (config[key].get(value) == simdjson::SUCCESS && !value.is_null() && !value.is_object())
+            return wrong(key, "an object");
+    object labels;
+    if (config["Labels"].get(labels) != simdjson::SUCCESS) return {};
+    for (auto [key, label] : labels)
+        if (!label.is_string()) return wrong("Labels", "an object of texts");
+    return {};
+}
+
 }  // namespace
 
 Result<std::vector<ArchiveImage>> read_archive(const Blobs& blobs, const Aliases& aliases) {
@@ -198,6 +261,8 @@ Result<ConfigFacts> read_config(std::string_view config) {
     TRY(const element root, parse(parser, config, "config"));
     if (!root.is_object()) return bad("the config is not an object");
     ConfigFacts out;
+    out.os = text_of(root, "os");
+    TRY_VOID(check_config(root));
     element rootfs;
     if (root["rootfs"].get(rootfs) != simdjson::SUCCESS) return out;
     TRY(out.diff_ids, texts_of(rootfs, "diff_ids"));

@@ -18,6 +18,8 @@ class BlockingSource {
 public:
     virtual ~BlockingSource() = default;
     virtual Result<size_t> read(std::span<char> into) = 0;
+    // Bytes the client has sent for all that was read so far; what decompressors measure themselves by.
+    virtual uint64_t received() const { return UINT64_MAX; }
 };
 
 enum class TarType : unsigned char { file, hard_link, symlink, char_device, block_device, directory, fifo, other };
@@ -53,6 +55,7 @@ public:
     Result<bool> next(TarEntry& entry);
     // Next stored bytes of the current entry, a view valid until the next call; empty at its end.
     Result<std::string_view> chunk();
+    uint64_t received() const { return source_.received(); }
     // Reads the source to its end (padding after the archive counts for a digest).
     Result<void> drain();
 
