@@ -11,7 +11,8 @@
 namespace engine::api {
 
 Connection::Connection(UniqueFd fd, const Router* router, reactor::StopToken stop)
-    : fd_(std::move(fd)), router_(router), stop_(stop), input_(std::make_unique<char[]>(input_buffer_bytes)) {}
+    : fd_(std::move(fd)), router_(router), stop_(stop), input_(std::make_unique_for_overwrite<char[]>(input_buffer_bytes)),
+      input_bytes_(input_buffer_bytes) {}
 
 Task<void> Connection::serve() {
     while (true) {
@@ -19,7 +20,18 @@ Task<void> Connection::serve() {
         if (!present) co_return Result<void>{};
         CO_TRY_VOID(co_await answer());
         if (!request_.keep_alive) co_return Result<void>{};
+        if (input_bytes_ > input_buffer_bytes) resize_input(std::max(input_buffer_bytes, input_end_ - input_begin_));
     }
+}
+
+// What was received and not yet parsed is kept.
+void Connection::resize_input(std::size_t bytes) {
+    auto next = std::make_unique_for_overwrite<char[]>(bytes);
+    std::memcpy(next.get(), input_.get() + input_begin_, input_end_ - input_begin_);
+    input_end_ -= input_begin_;
+    input_begin_ = 0;
+    input_ = std::move(next);
+    input_bytes_ = bytes;
 }
 
 ParseStep Connection::parse() {
@@ -32,7 +44,7 @@ ParseStep Connection::parse() {
 Task<std::size_t> Connection::receive(reactor::StopToken stop) {
     CHECK(input_begin_ == input_end_ && piece_.empty());
     input_begin_ = input_end_ = 0;
-    const auto buffer = std::as_writable_bytes(std::span(input_.get(), input_buffer_bytes));
+    const auto buffer = std::as_writable_bytes(std::span(input_.get(), input_bytes_));
     auto got = co_await io::recv(fd_.get(), buffer, stop);
     if (got) input_end_ = *got;
     co_return got;
@@ -129,6 +141,8 @@ Task<std::size_t> Connection::read_body(std::span<std::byte> buffer) {
             const auto go_on = io::bytes_of("HTTP/1.1 100 Continue\r\n\r\n");
             CO_TRY_VOID(co_await io::send_all(fd_.get(), go_on, request_.stop));
         }
+        // A body that fills the buffer at once is a large one: fewer, larger receives.
+        if (input_end_ == input_bytes_ && input_bytes_ < body_buffer_bytes) resize_input(body_buffer_bytes);
         CO_TRY(auto got, co_await receive(request_.stop));
         if (got == 0) co_return fail(ErrorKind::canceled, "the client left in the middle of the request's body");
     }
