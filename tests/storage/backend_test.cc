@@ -29,7 +29,8 @@ protected:
 // A data root nobody has used yet: nothing in it, not even tmp.
 TEST_P(Backend, OverlayIsTriedInAnEmptyDataRoot) {
     const std::string before = mounts();
-    const bool mount_says = sh("cd " + home + " && mkdir l u w m && unshare -m mount -t overlay -o lowerdir=l,upperdir=u,"
+    const bool mount_says = sh("cd " + home +
+                               " && mkdir l u w m && unshare -m mount -t overlay -o lowerdir=l,upperdir=u,"
                                "workdir=w overlay m 2>/dev/null; r=$?; rm -rf l u w m; exit $r") == 0;
     const auto works = check_overlay(home);
     EXPECT_EQ(works.has_value(), mount_says) << (works ? "works" : works.error().message());
@@ -40,7 +41,8 @@ TEST_P(Backend, OverlayIsTriedInAnEmptyDataRoot) {
 TEST_P(Backend, OverlayOnOverlayIsRefused) {
     if (!check_overlay(home)) GTEST_SKIP() << "no overlay here";
     const std::string inside = home + "/m";
-    ASSERT_EQ(sh("cd " + home + " && mkdir l u w m && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay m"), 0);
+    ASSERT_EQ(sh("cd " + home + " && mkdir l u w m && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay m"),
+              0);
     const auto works = check_overlay(inside);
     EXPECT_EQ(sh("umount " + inside), 0);
     EXPECT_FALSE(works);

@@ -18,13 +18,16 @@ void expect_part(const std::string& change, const std::string& part) {
     EXPECT_NE(config.find(part), std::string::npos) << change << " made " << config;
 }
 
-void expect_error(const std::string& change, const std::string& words) { EXPECT_EQ(made({change}), "error: " + words); }
+void expect_error(const std::string& change, const std::string& words) {
+    EXPECT_EQ(made({change}), "error: " + words);
+}
 
 TEST(ConfigChanges, NothingMakesTheEmptyConfig) {
-    EXPECT_EQ(made({}),
-              R"({"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":false,"AttachStderr":false,)"
-              R"("Tty":false,"OpenStdin":false,"StdinOnce":false,"Env":null,"Cmd":null,"Image":"","Volumes":null,)"
-              R"("WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":null})");
+    EXPECT_EQ(
+        made({}),
+        R"({"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":false,"AttachStderr":false,)"
+        R"("Tty":false,"OpenStdin":false,"StdinOnce":false,"Env":null,"Cmd":null,"Image":"","Volumes":null,)"
+        R"("WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":null})");
 }
 
 TEST(ConfigChanges, EveryInstruction) {
@@ -32,7 +35,8 @@ TEST(ConfigChanges, EveryInstruction) {
     expect_part("cmd echo hi", R"("Cmd":["/bin/sh","-c","echo hi"])");
     expect_part(R"(ENTRYPOINT ["/a b"])", R"("Entrypoint":["/a b"])");
     expect_part("ENTRYPOINT []", R"("Entrypoint":null)");
-    expect_part("EXPOSE 80 53/udp 8000-8002", R"("ExposedPorts":{"53/udp":{},"80/tcp":{},"8000/tcp":{},"8001/tcp":{},)");
+    expect_part("EXPOSE 80 53/udp 8000-8002",
+                R"("ExposedPorts":{"53/udp":{},"80/tcp":{},"8000/tcp":{},"8001/tcp":{},)");
     expect_part(R"(LABEL a=1 "b c"="d e" f='g h')", R"("Labels":{"a":"1","b c":"d e","f":"g h"})");
     expect_part("LABEL old form of it", R"("Labels":{"old":"form of it"})");
     expect_part("USER 1000:100", R"("User":"1000:100")");

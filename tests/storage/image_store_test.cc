@@ -65,9 +65,11 @@ Task<void> story(std::string home) {
     EXPECT_EQ(store->find("again")->id, id);
     EXPECT_EQ(store->remove("again", false, {})->size(), 1u);
     const auto used = [](std::string_view) { return std::vector<ContainerUse>{{std::string(64, 'c'), false}}; };
-    EXPECT_EQ(store->remove("mine:1", false, used).error().message(),
-              "conflict: unable to remove repository reference \"mine:1\" (must force) - container cccccccccccc is using "
-              "its referenced image " + id.substr(7, 12));
+    EXPECT_EQ(
+        store->remove("mine:1", false, used).error().message(),
+        "conflict: unable to remove repository reference \"mine:1\" (must force) - container cccccccccccc is using "
+        "its referenced image " +
+            id.substr(7, 12));
     EXPECT_EQ(store->remove("mine:1", false, {})->size(), 3u);
     CO_TRY_VOID(co_await store->scope().join());
     EXPECT_EQ(std::system(("test -z \"$(ls " + home + "/tmp)\"").c_str()), 0);
@@ -79,7 +81,8 @@ TEST(ImageStore, LivesThroughAStory) {
     char name[] = "/tmp/store-test-XXXXXX";
     ASSERT_NE(::mkdtemp(name), nullptr);
     const std::string home = name;
-    ASSERT_EQ(std::system(("cd " + home + " && mkdir r && echo a > r/a && tar -C r -cf root.tar . && rm -r r").c_str()), 0);
+    ASSERT_EQ(std::system(("cd " + home + " && mkdir r && echo a > r/a && tar -C r -cf root.tar . && rm -r r").c_str()),
+              0);
     auto loop = reactor::Loop::create({});
     ASSERT_TRUE(loop);
     const auto done = (*loop)->run(story(home));

@@ -34,7 +34,7 @@ protected:
         return unpack_layer(source, root.get());
     }
     struct stat at(const std::string& path) {
-        struct stat out{};
+        struct stat out {};
         EXPECT_EQ(::lstat((home + "/out/" + path).c_str(), &out), 0) << path;
         return out;
     }
@@ -62,12 +62,15 @@ std::string header(const std::string& name, char type, const std::string& link, 
 }
 
 TEST_F(Unpack, RoundTripsWhatTarWrites) {
-    sh("cd in && mkdir -p d/e && echo hi > d/e/f && ln d/e/f hard && ln -s d/e/f soft && mkfifo p && chmod 4755 d/e/f &&"
+    sh("cd in && mkdir -p d/e && echo hi > d/e/f && ln d/e/f hard && ln -s d/e/f soft && mkfifo p && chmod 4755 d/e/f "
+       "&&"
        "mknod c c 1 3 && truncate -s 1M sparse && printf x | dd of=sparse bs=1 seek=500000 conv=notrunc status=none &&"
        "chown 70000:80000 hard && chmod 4755 hard && touch -d '2001-02-03 04:05:06.123456789' d/e/f d &&"
-       "L=$(printf 'n%.0s' $(seq 120)) && mkdir $L && echo long > $L/$L && setfattr -n user.k -v v d/e/f 2>/dev/null || true");
-    for (const char* options : {"--format=gnu --sparse", "--format=pax --sparse --xattrs", "--format=pax --sparse --sparse-version=0.0",
-                                "--format=pax --sparse --sparse-version=0.1", "--format=pax --sparse -z", "--format=pax --zstd"}) {
+       "L=$(printf 'n%.0s' $(seq 120)) && mkdir $L && echo long > $L/$L && setfattr -n user.k -v v d/e/f 2>/dev/null "
+       "|| true");
+    for (const char* options :
+         {"--format=gnu --sparse", "--format=pax --sparse --xattrs", "--format=pax --sparse --sparse-version=0.0",
+          "--format=pax --sparse --sparse-version=0.1", "--format=pax --sparse -z", "--format=pax --zstd"}) {
         sh("rm -rf out && mkdir out && tar " + std::string(options) + " -C in -cf t.tar .");
         const auto done = unpack("t.tar");
         ASSERT_TRUE(done) << options << ": " << done.error().message();
@@ -130,8 +133,10 @@ TEST_F(Unpack, LoadsOldAndNewArchives) {
        "D=$(sha256sum layer.tar | cut -c1-64) &&"
        "echo '{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:'$D'\",\"sha256:'$D'\"]}}' > img/c.json &&"
        "mkdir img/M && ln -s ../L/layer.tar img/M/layer.tar &&"
-       "echo '[{\"Config\":\"c.json\",\"RepoTags\":[\"x:1\"],\"Layers\":[\"L/layer.tar\",\"M/layer.tar\"]}]' > img/manifest.json &&"
-       "tar -C img -czf new.tar . && rm img/manifest.json img/c.json && echo '{\"old\":{\"t\":\"L\"}}' > img/repositories &&"
+       "echo '[{\"Config\":\"c.json\",\"RepoTags\":[\"x:1\"],\"Layers\":[\"L/layer.tar\",\"M/layer.tar\"]}]' > "
+       "img/manifest.json &&"
+       "tar -C img -czf new.tar . && rm img/manifest.json img/c.json && echo '{\"old\":{\"t\":\"L\"}}' > "
+       "img/repositories &&"
        "echo '{\"id\":\"L\"}' > img/L/json && tar -C img -cf old.tar .");
     for (const char* file : {"new.tar", "old.tar"}) {
         sh("rm -rf out && mkdir out");
