@@ -32,18 +32,21 @@ Result<void> make_directory(const std::string& path, unsigned mode) {
     return {};
 }
 
-Result<UniqueFd> lock_data_root(const std::string& data_root) {
-    const std::string path = data_root + "/engine.lock";
+// One engine for each root: two would overwrite each other's rows, or take each other's keeper away.
+Result<UniqueFd> lock_root(const std::string& root, const std::string& what, const std::string& option) {
+    const std::string path = root + "/engine.lock";
     UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return fail_errno(errno, path);
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         char pid[32] = {};
         [[maybe_unused]] const ssize_t got = pread(fd.get(), pid, sizeof pid - 1, 0);
-        return fail(ErrorKind::conflict, "another engine (pid " + std::string(pid) + ") uses the data root " + data_root +
-                                             ": stop it, or give this engine another --data-root");
+        return fail(ErrorKind::conflict, "another engine (pid " + std::string(pid) + ") uses the " + what + " " + root +
+                                             ": stop it, or give this engine another " + option);
     }
     const std::string pid = std::to_string(getpid());
-    if (ftruncate(fd.get(), 0) != 0 || pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) return fail_errno(errno, path);
+    // The pid is for the sentence above only: a full disk does not keep an engine from its containers.
+    if (ftruncate(fd.get(), 0) != 0 || pwrite(fd.get(), pid.data(), pid.size(), 0) < 0)
+        log_warn(errno_error(errno, "writing " + path).message());
     return fd;
 }
 
@@ -95,7 +98,10 @@ Result<std::unique_ptr<Engine>> Engine::create(Options options) {
     if (geteuid() != 0) return fail(ErrorKind::forbidden, "dockercd must run as root");
     std::unique_ptr<Engine> engine(new Engine(std::move(options)));
     TRY_VOID(engine->prepare_directories());
-    TRY(engine->lock_, lock_data_root(engine->options_.data_root));
+    TRY(engine->data_lock_, lock_root(engine->options_.data_root, "data root", "--data-root"));
+    if (engine->options_.exec_root != engine->options_.data_root) {
+        TRY(engine->exec_lock_, lock_root(engine->options_.exec_root, "exec root", "--exec-root"));
+    }
     TRY_VOID(engine->gather_facts());
     sigset_t taken;
     sigemptyset(&taken);
@@ -226,7 +232,8 @@ Task<void> Engine::serve() {
         auto stopped = co_await reactor::sleep_until(INT64_MAX, stop.token());
         ignore_result(stopped, "it ends only by a signal");
     }
-    scope.request_stop();
+    stop.request_stop();
+    containers_->stop_waiting();
     CO_TRY_VOID(co_await server.close());
     CO_TRY_VOID(co_await scope.join());
     co_return listening;

@@ -33,7 +33,8 @@ private:
     Task<void> handle_signals(reactor::StopSource* stop);
 
     Options options_;
-    UniqueFd lock_;       // flock on DATA/engine.lock, held for life
+    UniqueFd data_lock_;  // flock on DATA/engine.lock, held for life
+    UniqueFd exec_lock_;  // and on RUN/engine.lock
     UniqueFd signals_;
     runtime::Events events_;
     // In the order of their making: each uses those above it.

@@ -1,6 +1,7 @@
 #include "engine/runtime/container_service.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@ namespace engine::runtime {
 namespace {
 
 constexpr int cgroup_removal_attempts = 200;
+constexpr int cgroup_kill_attempt = 10;
 constexpr Nanoseconds cgroup_removal_pause = 5 * millisecond;
 
 std::string new_id() {
@@ -65,6 +67,7 @@ Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options
     TRY_VOID(service->recover());
     auto* raw = service.get();
     keeper.on_exit([raw](KeeperExit exit) { raw->keeper_exit(exit); });
+    keeper.on_lost([raw] { raw->keeper_lost(); });
     return service;
 }
 
@@ -225,6 +228,28 @@ void ContainerService::keeper_exit(const KeeperExit& exit) {
     found->second->keeper_exit.set();
 }
 
+// Containers without their keeper: nobody would see them end, and the next engine would not find them. They are ended now.
+void ContainerService::keeper_lost() {
+    log_error("the keeper has died: its containers are ended");
+    for (const auto& [id, container] : containers_)
+        if (container->held.cgroups && !container->keeper_exit.is_set()) scope_.spawn("orphan", end_orphan(container));
+}
+
+// What is already over when we look has ended by itself: how is not known to anyone.
+Task<void> ContainerService::end_orphan(std::shared_ptr<Container> container) {
+    container->wait_status = exit_code_unknown << 8;
+    if (const int pidfd = container->held.pidfd.get(); pidfd >= 0) {
+        pollfd now{pidfd, POLLIN, 0};
+        if (::poll(&now, 1, 0) == 0) container->wait_status = SIGKILL;
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+        CO_TRY(auto events, co_await io::poll(pidfd, POLLIN));
+        ignore_result(events, "readable: it is dead");
+    }
+    container->wait_status_at = realtime_ns();
+    container->keeper_exit.set();
+    co_return Result<void>{};
+}
+
 // After the last process is gone, or when a start failed: everything held goes back, whatever was reached.
 void ContainerService::release(const std::shared_ptr<Container>& container) {
     HeldResources& held = container->held;
@@ -257,6 +282,8 @@ Task<void> ContainerService::remove_cgroup(const std::string& directory) {
     for (int attempt = 0; attempt < cgroup_removal_attempts; ++attempt) {
         auto gone = co_await io::unlinkat(AT_FDCWD, directory.c_str(), AT_REMOVEDIR);
         if (gone || gone.error().error_number() == ENOENT) co_return Result<void>{};
+        // Without its init (and, perhaps, without its keeper) nothing in it is looked after.
+        if (attempt % cgroup_kill_attempt == cgroup_kill_attempt - 1) kill_cgroup(directory);
         if (gone.error().error_number() != EBUSY) {
             log_warn("removing " + directory + ": " + gone.error().message());
             co_return Result<void>{};

@@ -38,6 +38,8 @@ struct AttachRequest {
     bool stderr_ = false;
 };
 
+constexpr int exit_code_unknown = 255;   // what Docker shows when nobody saw the end
+
 class ContainerService {
 public:
     struct Options {
@@ -68,6 +70,7 @@ public:
     Result<std::shared_ptr<Container>> find(std::string_view reference) const;
     const std::map<std::string, std::shared_ptr<Container>, std::less<>>& all() const { return containers_; }
     storage::UsersOf image_users() const;
+    void stop_waiting() { scope_.request_stop(); }   // those who wait for a container are answered
     Task<void> close();   // containers go on
 
 private:
@@ -77,6 +80,10 @@ private:
     void recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings);
     void adopt(std::shared_ptr<Container> container, KeeperHolding& holding);
     void keeper_exit(const KeeperExit& exit);
+    void keeper_lost();
+    Task<void> end_orphan(std::shared_ptr<Container> container);
+    void sweep_cgroups(const std::shared_ptr<Container>& container);
+    void restore_files(Container& container);
 
     Task<void> start_process(std::shared_ptr<Container> container);
     Task<void> record_running(std::shared_ptr<Container> container);
@@ -86,6 +93,7 @@ private:
     Task<void> let_go(std::shared_ptr<Container> container, bool cgroups);
     void let_go_of(const std::string& id);
     Task<void> remove_cgroup(const std::string& directory);
+    void remove_soon(const std::shared_ptr<Container>& container);
     Task<void> remove_now(std::shared_ptr<Container> container);
     Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop);
     Result<void> signal(Container& container, int number);

@@ -80,41 +80,66 @@ struct KeeperClient::Pending {
     int error = 0;
 };
 
-KeeperClient::KeeperClient(UniqueFd socket) : socket_(std::move(socket)), scope_("keeper") {}
+KeeperClient::KeeperClient(std::string binary, std::string exec_root)
+    : binary_(std::move(binary)), exec_root_(std::move(exec_root)), scope_("keeper") {}
 
 KeeperClient::~KeeperClient() = default;
 
 Task<std::unique_ptr<KeeperClient>> KeeperClient::open(std::string binary, std::string exec_root) {
-    const std::string path = exec_root + "/keeper.sock";
-    UniqueFd socket;
-    if (auto connected = connect_socket(path); connected) socket = std::move(*connected);
-    if (!socket) {
-        const std::vector<std::string> argv = {binary, path, exec_root + "/keeper.lock"};
-        const std::vector<std::string> environment;
-        const reactor::FdMapping standard_error{2, 2};
-        CO_TRY(auto child, reactor::ChildProcess::spawn(argv, environment, {&standard_error, 1}));
-        reactor::Deadline deadline(keeper_start_timeout);
-        CO_TRY(auto status, co_await child.wait(deadline.token()));
-        // 3: another engine has just started one.
-        if (!status.ok() && status.code != 3)
-            co_return fail(ErrorKind::internal, binary + " did not start (exit code " + std::to_string(status.code) +
-                                                    "): see the lines above");
-        CO_TRY(socket, connect_socket(path));
-    }
-    std::unique_ptr<KeeperClient> client(new KeeperClient(std::move(socket)));
-    client->scope_.spawn("keeper receive", client->receive_loop());
-    client->send_simple(KeeperMessage::list, {});
+    std::unique_ptr<KeeperClient> client(new KeeperClient(std::move(binary), std::move(exec_root)));
+    auto connected = co_await client->connect();
+    if (connected) co_return client;
+    auto closed = co_await client->close();
+    ignore_result(closed, "the first error is the one to tell");
+    co_return fail(std::move(connected.error()));
+}
+
+Task<UniqueFd> KeeperClient::connect_or_spawn() {
+    const std::string path = exec_root_ + "/keeper.sock";
+    auto connected = connect_socket(path);
+    fresh_ = !connected;
+    if (connected) co_return connected;
+    const std::vector<std::string> argv = {binary_, path, exec_root_ + "/keeper.lock"};
+    const std::vector<std::string> environment;
+    const reactor::FdMapping standard_error{2, 2};
+    CO_TRY(auto child, reactor::ChildProcess::spawn(argv, environment, {&standard_error, 1}));
     reactor::Deadline deadline(keeper_start_timeout);
-    auto listed = co_await client->listed_.wait(deadline.token());
-    if (!listed || client->lost_) {
-        auto closed = co_await client->close();
-        ignore_result(closed, "the first error is the one to tell");
-        co_return fail(ErrorKind::internal, "the keeper at " + path + " does not answer");
-    }
-    co_return client;
+    CO_TRY(auto status, co_await child.wait(deadline.token()));
+    // 3: another engine has just started one.
+    if (!status.ok() && status.code != 3)
+        co_return fail(ErrorKind::internal, binary_ + " did not start (exit code " + std::to_string(status.code) +
+                                                "): see the lines above");
+    co_return connect_socket(path);
+}
+
+Task<void> KeeperClient::connect() {
+    CO_TRY(socket_, co_await connect_or_spawn());
+    lost_ = false;
+    peer_version_ = 0;
+    listed_.clear();
+    holdings_.clear();
+    scope_.spawn("keeper receive", receive_loop());
+    send_simple(KeeperMessage::list, {});
+    reactor::Deadline deadline(keeper_start_timeout);
+    auto listed = co_await listed_.wait(deadline.token());
+    const std::string path = exec_root_ + "/keeper.sock";
+    if (!listed || lost_) co_return fail(ErrorKind::internal, "the keeper at " + path + " does not answer");
+    if (peer_version_ >= kKeeperVersionOldest && peer_version_ <= kKeeperVersion) co_return Result<void>{};
+    co_return fail(ErrorKind::conflict,
+                   "the keeper at " + path + " speaks protocol " + std::to_string(peer_version_) + ", this dockercd speaks " +
+                       std::to_string(kKeeperVersionOldest) + " to " + std::to_string(kKeeperVersion) +
+                       ": run the dockercd that started it, stop its containers there, then start this one");
+}
+
+Task<void> KeeperClient::reconnect() {
+    CO_TRY(auto held, co_await connecting_.enter());
+    if (!lost_) co_return Result<void>{};
+    log_info("starting a new keeper");
+    co_return co_await connect();
 }
 
 void KeeperClient::send_simple(KeeperMessage type, std::string_view id) {
+    if (lost_) return;  // a dead keeper has forgotten everything
     Packet packet;
     packet.request.type = type;
     if (!id.empty()) set_id(packet.request, id);
@@ -126,7 +151,9 @@ void KeeperClient::close_stdin(std::string_view id) { send_simple(KeeperMessage:
 void KeeperClient::goodbye() { send_simple(KeeperMessage::goodbye, {}); }
 
 Task<KeeperStarted> KeeperClient::start(KeeperStart request) {
-    if (lost_) co_return fail(ErrorKind::internal, "the keeper has died: containers cannot be started");
+    if (lost_) {
+        CO_TRY_VOID(co_await reconnect());
+    }
     Packet packet;
     packet.request.type = KeeperMessage::start;
     packet.request.plan_length = static_cast<std::uint32_t>(request.plan.size());
@@ -219,9 +246,7 @@ void KeeperClient::dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds
     std::string id(reply.id, kContainerIdLength);
     switch (reply.type) {
         case KeeperMessage::hello:
-            if (reply.state != kKeeperVersion)
-                log_warn("the running keeper speaks protocol " + std::to_string(reply.state) + ", this engine " +
-                         std::to_string(kKeeperVersion));
+            peer_version_ = reply.state;
             break;
         case KeeperMessage::started:
         case KeeperMessage::failed: {

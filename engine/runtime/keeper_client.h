@@ -1,6 +1,6 @@
 // The engine's side of the keeper: starts it or finds the one that is there, asks it for starts, hears of exits.
 //
-// One connection for the engine's life. Requests are sent at once (SOCK_SEQPACKET, the keeper reads promptly); answers come
+// One connection at a time; when the keeper dies, the next start makes another. Requests are sent at once (SOCK_SEQPACKET, the keeper reads promptly); answers come
 // through one receiving task, in the order of the requests.
 #pragma once
 
@@ -55,14 +55,17 @@ struct KeeperExit {
 
 class KeeperClient {
 public:
-    // Connects to the keeper of `exec_root`, starting `binary` when none listens. Returns after HELLO and LIST.
+    // Connects to the keeper of `exec_root`, starting `binary` when none listens. Returns after HELLO and LIST. A keeper of
+    // another engine's time may run: it is refused when its protocol is not known here.
     static Task<std::unique_ptr<KeeperClient>> open(std::string binary, std::string exec_root);
     ~KeeperClient();
 
     std::vector<KeeperHolding> take_holdings() { return std::move(holdings_); }
     // Called for each exit, from the receiving task; must not suspend.
     void on_exit(std::function<void(KeeperExit)> handler) { exit_handler_ = std::move(handler); }
-    // Called once when the connection is lost: the keeper died.
+    // No keeper listened: what was running has lost its parent.
+    bool fresh() const { return fresh_; }
+    // Called each time the connection is lost: the keeper died.
     void on_lost(std::function<void()> handler) { lost_handler_ = std::move(handler); }
 
     Task<KeeperStarted> start(KeeperStart request);
@@ -74,12 +77,17 @@ public:
 
 private:
     struct Pending;
-    explicit KeeperClient(UniqueFd socket);
+    KeeperClient(std::string binary, std::string exec_root);
+    Task<UniqueFd> connect_or_spawn();
+    Task<void> connect();
+    Task<void> reconnect();
     Task<void> receive_loop();
     Result<void> receive_one();
     void send_simple(KeeperMessage type, std::string_view id);
     void dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds);
 
+    std::string binary_;
+    std::string exec_root_;
     UniqueFd socket_;
     std::deque<Pending*> pending_;          // starts awaiting their answer, oldest first
     std::vector<KeeperHolding> holdings_;
@@ -87,6 +95,9 @@ private:
     std::function<void()> lost_handler_;
     reactor::Event listed_;
     reactor::Scope scope_;
+    reactor::Lane connecting_;
+    std::uint32_t peer_version_ = 0;
+    bool fresh_ = false;
     bool lost_ = false;
 };
 

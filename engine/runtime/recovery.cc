@@ -16,8 +16,6 @@
 namespace engine::runtime {
 namespace {
 
-constexpr int exit_code_unknown = 255;   // what Docker shows when nobody saw the end
-
 std::string fixed_text(const Container& c) {
     json::Writer w;
     w.begin_object().field("image", c.image_id).field("created", c.created_at).field_raw("spec", spec_text(c.spec));
@@ -91,6 +89,7 @@ Result<void> ContainerService::recover() {
     // Runs that nobody waits for: a start cut off before its row said "running", an end cut off before the keeper forgot it.
     for (auto& [id, holding] : holdings) {
         if (holding.running) {
+            if (const auto found = containers_.find(id); found != containers_.end()) found->second->leaving = true;
             syscall(SYS_pidfd_send_signal, holding.pidfd.get(), SIGKILL, nullptr, 0);
         } else {
             let_go_of(id);
@@ -121,6 +120,7 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
     containers_[row.id] = container;
     ids_by_name_[row.name] = row.id;
     images_.hold(container->image_id);
+    restore_files(*container);
     const auto held = holdings.find(row.id);
     const bool ran = container->running();
     if (ran && held != holdings.end()) {
@@ -128,14 +128,43 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
         holdings.erase(held);
         return;
     }
-    if (!ran) return;
+    if (!ran) {
+        if (keeper_.fresh()) sweep_cgroups(container);
+        // Its end was recorded, its removal was not reached.
+        if (container->spec.auto_remove && container->state.status == ContainerStatus::exited) remove_soon(container);
+        return;
+    }
+    log_warn("container " + row.id + " ran and nobody saw its end");
     container->state.status = ContainerStatus::exited;
     container->state.exit_code = exit_code_unknown;
     container->state.finished_at = realtime_ns();
     container->held.cgroups = true;
     release(container);
     save_state(*container);
-    if (container->spec.auto_remove) scope_.spawn("auto-remove", remove_now(container));
+    if (container->spec.auto_remove) remove_soon(container);
+}
+
+void ContainerService::remove_soon(const std::shared_ptr<Container>& container) {
+    container->removing = true;
+    scope_.spawn("auto-remove", remove_now(container));
+}
+
+// Keeper and engine both died in the middle of a start or an end: the groups are there, and perhaps somebody in them.
+void ContainerService::sweep_cgroups(const std::shared_ptr<Container>& container) {
+    const auto directories = container_cgroup_directories(cgroups_, options_.cgroup_parent, container->id);
+    for (const std::string& directory : directories) {
+        if (access(directory.c_str(), F_OK) != 0) continue;
+        container->leaving = true;
+        scope_.spawn("release", let_go(container, true));
+        return;
+    }
+}
+
+// A row whose folder somebody took away: the container starts again from its image, and the log says so.
+void ContainerService::restore_files(Container& container) {
+    if (access((directory_of(container) + "/hosts").c_str(), F_OK) == 0) return;
+    log_warn("the files of container " + container.id + " are missing: what it had written is lost");
+    if (auto made = write_network_files(container); !made) log_error(made.error().message());
 }
 
 void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding& holding) {

@@ -90,10 +90,7 @@ Task<void> ContainerService::start(std::string_view reference) {
     held.release();
     // Those who wait for the next exit go on waiting, as at dockerd: there was no run.
     while (Attachment* early = container->early.pop_front()) early->end();
-    if (container->spec.auto_remove && !container->removing) {
-        container->removing = true;
-        scope_.spawn("auto-remove", remove_now(container));
-    }
+    if (container->spec.auto_remove && !container->removing) remove_soon(container);
     co_return fail(std::move(started.error()));
 }
 

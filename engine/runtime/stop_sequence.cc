@@ -65,11 +65,13 @@ Result<void> ContainerService::signal(Container& container, int number) {
     return {};
 }
 
-// True when the run of now is over and recorded, false when `stop` came first.
+// True when the run of now is over and recorded, false when `stop` came first; an error when the engine stops.
 Task<bool> ContainerService::run_ended(std::shared_ptr<Container> container, reactor::StopToken stop) {
     const std::uint64_t run = container->run;
     while (container->running() && container->run == run) {
         auto woken = co_await container->exited.wait(stop);
+        if (!woken && scope_.token().stop_requested())
+            co_return fail(ErrorKind::unavailable, "the engine is stopping");
         if (!woken) co_return false;
     }
     co_return true;
@@ -84,7 +86,7 @@ Task<void> ContainerService::kill(std::string_view reference, std::string_view s
     CO_TRY_VOID(signal(*container, number));
     if (number != SIGKILL) co_return Result<void>{};
     // dockerd answers when it is dead.
-    CO_TRY(const bool ended, co_await run_ended(container, {}));
+    CO_TRY(const bool ended, co_await run_ended(container, scope_.token()));
     CHECK(ended);
     co_return Result<void>{};
 }
@@ -103,11 +105,11 @@ Task<void> ContainerService::stop(std::string_view reference, std::string_view s
     CO_TRY_VOID(signal(*container, number));
     bool ended = false;
     if (seconds >= 0) {
-        reactor::Deadline deadline(seconds * second);
+        reactor::Deadline deadline(seconds * second, scope_.token());
         CO_TRY(ended, co_await run_ended(container, deadline.token()));
         if (!ended) ignore_result(signal(*container, SIGKILL), "it may have ended meanwhile");
     }
-    CO_TRY(ended, co_await run_ended(container, {}));
+    CO_TRY(ended, co_await run_ended(container, scope_.token()));
     publish(*container, "stop");
     co_return Result<void>{};
 }
@@ -145,8 +147,11 @@ Task<void> ContainerService::remove(std::string_view reference, bool force) {
         co_return fail(std::move(killed.error()).with_context("cannot remove container \"/" + container->name +
                                                               "\": could not kill"));
     }
-    CO_TRY(const bool ended, co_await run_ended(container, {}));
-    CHECK(ended);
+    auto ended = co_await run_ended(container, scope_.token());
+    if (!ended) {
+        container->removing = false;
+        co_return fail(std::move(ended.error()));
+    }
     co_return co_await remove_now(container);
 }
 

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstdlib>
 
 #include "engine/reactor/try.h"
 #include "engine/reactor/unique_fd.h"
@@ -210,6 +212,15 @@ std::vector<std::string> container_cgroup_directories(const CgroupHost& host, st
     std::vector<std::string> out;
     for (const auto& h : host.hierarchies) out.push_back(directory_of(h, parent) + "/" + std::string(id));
     return out;
+}
+
+void kill_cgroup(const std::string& directory) {
+    if (write_text(directory + "/cgroup.kill", "1")) return;  // v2, from 5.14 on
+    auto text = read_text(directory + "/cgroup.procs");
+    if (!text) return;
+    for (std::string_view line : split(*text, '\n'))
+        if (const long pid = std::strtol(std::string(line).c_str(), nullptr, 10); pid > 1)
+            ::kill(static_cast<pid_t>(pid), SIGKILL);
 }
 
 int64_t oom_kills(const CgroupHost& host, std::string_view parent, std::string_view id) {

@@ -49,6 +49,9 @@ std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_
 // The directories that a start with container_cgroups() makes; to be removed after the last process is gone.
 std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent, std::string_view id);
 
+// Ends every process in the group; what is not there is fine.
+void kill_cgroup(const std::string& directory);
+
 // How often the kernel killed a process of the container for want of memory; 0 where it does not tell.
 int64_t oom_kills(const CgroupHost& host, std::string_view parent, std::string_view id);
 

@@ -16,7 +16,10 @@
 
 namespace engine::runtime {
 
+// Said in HELLO. A keeper outlives engines: a newer engine speaks to every keeper from the oldest version on. Raised when a
+// message changes; the oldest when a version's containers can no longer be taken over.
 constexpr uint32_t kKeeperVersion = 1;
+constexpr uint32_t kKeeperVersionOldest = 1;
 constexpr size_t kContainerIdLength = 64;
 constexpr size_t kPlanInline = 64 * 1024;      // a longer plan travels in a memfd (kFdPlan)
 constexpr size_t kPlanLimit = 4 * 1024 * 1024;
