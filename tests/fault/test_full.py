@@ -1,0 +1,141 @@
+"""No space on the disk, no file descriptors: clear errors, nothing half-made, and all well again afterwards."""
+import os
+import time
+import unittest
+
+import harness
+from fault_case import FaultCase
+
+
+class FullDisk(FaultCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.engine = harness.Engine(data_mount='size=24m')
+        cls.addClassCleanup(cls.engine.destroy)
+        cls.engine.start()
+        cls.engine.load(harness.save_tar('busybox:latest', [harness.busybox_layer()]))
+
+    def fill(self):
+        path = self.engine.data + '/filler'
+        with open(path, 'wb', buffering=0) as f:
+            for size in (1 << 16, 1 << 12):
+                try:
+                    while True:
+                        f.write(b'x' * size)
+                except OSError:
+                    continue
+
+    def free(self):
+        path = self.engine.data + '/filler'
+        if os.path.exists(path):
+            os.unlink(path)
+
+    def setUp(self):
+        self.addCleanup(self.free)
+
+    def api(self, method, path, body=None):
+        status, answer, _ = self.engine.http(method, path, body)
+        return status, answer
+
+    def test_load(self):
+        status, body, _ = self.engine.load(harness.save_tar('big:1', [os.urandom(0) + harness.busybox_layer() * 1,
+                                                                      self.random_layer(30 << 20)]))
+        self.assertTrue(status >= 400 or b'error' in body, (status, body))
+        self.assertIn(b'no space left', body.lower())
+        self.assertEqual(self.engine.http('GET', '/images/big:1/json')[0], 404)
+        self.check_invariants()
+        self.assertEqual(self.engine.load(harness.save_tar('small:1', [self.random_layer(1 << 16)]))[0], 200)
+
+    def random_layer(self, size):
+        out = harness.io.BytesIO()
+        with harness.tarfile.open(fileobj=out, mode='w') as tar:
+            harness.add(tar, 'blob', os.urandom(size))
+        return out.getvalue()
+
+    def test_create_and_start(self):
+        old = self.ok('create', '--network', 'none', 'busybox', 'sh', '-c', 'echo hello; exit 4')
+        self.addCleanup(self.docker, 'rm', '-f', old)
+        before = self.listed()
+        self.fill()
+        failures = 0
+        for _ in range(300):   # the state's own file has some room yet
+            status, body = self.api('POST', '/containers/create', {'Image': 'busybox', 'Cmd': ['true']})
+            if status != 201:
+                failures += 1
+                self.assertEqual(status, 500)
+                self.assertRegex(body.lower(), b'no space left|full')
+            if failures == 3:
+                break
+        self.assertEqual(failures, 3)
+        status, body = self.api('POST', f'/containers/{old}/start')
+        self.assertIn(status, (204, 500), body)
+        self.assertEqual(self.api('GET', '/_ping')[0], 200)
+        self.free()
+        for cid in self.listed() - before:
+            self.assertEqual(self.api('DELETE', f'/containers/{cid}?force=1')[0], 204)
+        self.check_invariants(before)
+        self.assertEqual(self.docker('start', '-a', old).returncode, 4)
+
+    def test_logs(self):
+        cid = self.start('busybox', 'sh', '-c', 'while true; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; sleep 0.01; done')
+        time.sleep(0.2)
+        self.fill()
+        time.sleep(1)
+        self.assertTrue(self.state(cid)['Running'])
+        self.free()
+        self.ok('logs', '--tail', '1', cid)
+        self.ok('rm', '-f', cid)
+        self.check_invariants()
+
+    def test_restart_on_a_full_disk(self):
+        cid = self.start('busybox', 'sleep', '1000')
+        self.fill()
+        self.engine.kill()
+        self.engine.start()
+        self.assertTrue(self.state(cid)['Running'])
+        self.free()
+        self.ok('rm', '-f', cid)
+
+
+class FewDescriptors(FaultCase):
+    limit = 120
+
+    @classmethod
+    def setUpClass(cls):
+        cls.addClassCleanup(os.environ.__setitem__ if 'DOCKERCD' in os.environ else os.environ.pop, 'DOCKERCD',
+                            os.environ.get('DOCKERCD'))
+        command = ' '.join(harness.engine_command())
+        os.environ['DOCKERCD'] = f'/usr/bin/prlimit --nofile={cls.limit}:{cls.limit} {command}'
+        super().setUpClass()
+
+    def test_too_many_clients(self):
+        clients = []
+        try:
+            for _ in range(self.limit + 20):
+                clients.append(self.engine.connect())
+            time.sleep(0.3)
+            self.assertTrue(self.engine.alive())
+            clients[0].sendall(b'GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n')
+            self.assertIn(b' 200 OK', clients[0].recv(1000))
+        finally:
+            for client in clients:
+                client.close()
+        self.assertEqual(self.engine.http('GET', '/_ping')[0], 200)
+        self.assertEqual(self.run_('busybox', 'true').returncode, 0)
+
+    def test_too_many_containers(self):
+        failed = None
+        for _ in range(self.limit):
+            r = self.docker('run', '-d', '--network', 'none', 'busybox', 'sleep', '1000')
+            if r.returncode != 0:
+                failed = r.stderr
+                break
+        self.assertIsNotNone(failed)
+        self.assertIn('too many open files', failed.lower())
+        self.remove_all()
+        self.check_invariants()
+        self.assertEqual(self.run_('busybox', 'true').returncode, 0)
+
+
+if __name__ == '__main__':
+    unittest.main()

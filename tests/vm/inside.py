@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Inside the machine that run.py boots: cgroup v2 and another kernel. Unit tests of the keeper, and an engine end to end."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'tests/e2e'))
+os.environ.setdefault('DOCKERCD', os.path.join(ROOT, 'build/release/bin/dockercd'))
+tempfile.tempdir = '/var/lib'  # where an overlay can stand
+import harness  # noqa: E402
+import runner  # noqa: E402
+from case import EngineCase  # noqa: E402
+
+CGROUPS = '/sys/fs/cgroup'
+
+
+class Units(unittest.TestCase):
+    def run_binary(self, name):
+        path = os.path.join(ROOT, 'build/release/bin', name)
+        r = subprocess.run([path, '--gtest_brief=1'], capture_output=True, text=True, timeout=200)
+        self.assertEqual(r.returncode, 0, r.stdout[-3000:] + r.stderr[-1000:])
+
+    def test_linux_units(self):
+        self.run_binary('linux_units_test')
+
+    def test_keeper(self):
+        self.run_binary('linux_keeper_test')
+
+    def test_reactor(self):
+        self.run_binary('reactor_loop_test')
+
+
+class Version2(EngineCase):
+    def value(self, cid, name):
+        with open(f'{CGROUPS}/docker/{cid}/{name}') as f:
+            return f.read().strip()
+
+    def leftovers(self):
+        parent = CGROUPS + '/docker'
+        return [d for d in os.listdir(parent) if os.path.isdir(os.path.join(parent, d))]
+
+    def test_it_is_version_2(self):
+        self.assertEqual(self.engine.get('/info')['CgroupVersion'], '2')
+
+    def test_limits(self):
+        cid = self.start('-m', '32m', '--memory-swap', '48m', '--cpu-shares', '512', '--cpu-quota', '20000', '--cpu-period',
+                         '50000', '--pids-limit', '40', 'busybox', 'sleep', '100')
+        self.assertEqual(self.value(cid, 'memory.max'), str(32 << 20))
+        if os.path.exists(f'{CGROUPS}/docker/{cid}/memory.swap.max'):
+            self.assertEqual(self.value(cid, 'memory.swap.max'), str(16 << 20))
+        self.assertEqual(self.value(cid, 'cpu.weight'), '20')
+        self.assertEqual(self.value(cid, 'cpu.max'), '20000 50000')
+        self.assertEqual(self.value(cid, 'pids.max'), '40')
+        self.assertEqual(len(self.value(cid, 'cgroup.procs').split()), 1)
+        self.assertIn('memory', self.value(cid, 'cgroup.controllers'))
+
+    def test_out_of_memory(self):
+        r = self.docker('run', '--name', 'oom', '--network', 'none', '-m', '16m', '--memory-swap', '16m', 'busybox', 'sh', '-c',
+                        'a=x; while true; do a=$a$a; done', timeout=100)
+        self.addCleanup(self.docker, 'rm', '-f', 'oom')
+        self.assertEqual(r.returncode, 137, r.stderr)
+        status, body, _ = self.engine.http('GET', f'/events?since=1h&until={time.time():.9f}&filters={{"container":["oom"]}}')
+        self.assertEqual([json.loads(line)['Action'] for line in body.splitlines()], ['create', 'attach', 'start', 'oom', 'die'])
+
+    def test_pids_limit(self):
+        out = self.run_('--pids-limit', '5', 'busybox', 'sh', '-c', 'for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; true')
+        self.assertIn("can't fork", out.stderr)
+
+    def test_inside(self):
+        out = self.sh('cat /proc/self/cgroup; ls /sys/fs/cgroup; cat /sys/fs/cgroup/memory.max; '
+                      'mkdir /sys/fs/cgroup/x 2>&1 || true; echo 1 2>&1 >/sys/fs/cgroup/pids.max || true', '-m', '32m')
+        self.assertIn('0::/\n', out)
+        self.assertIn('memory.max', out)
+        self.assertIn(str(32 << 20), out)
+        self.assertIn('Read-only', out)
+
+    def test_exit_codes_and_stop(self):
+        for script, code in (('exit 7', 7), ('nonesuch', 127), ('/etc/passwd', 126)):
+            self.assertEqual(self.run_('busybox', 'sh', '-c', script).returncode, code, script)
+        self.assertEqual(self.run_('busybox', 'nonesuch').returncode, 127)
+        cid = self.start('busybox', 'sleep', '1000')  # pid 1 without a handler: TERM does nothing
+        self.ok('stop', '-t', '1', cid)
+        self.assertEqual(self.ok('wait', cid), '137')
+        cid = self.start('busybox', 'sh', '-c', 'trap "exit 5" TERM; while true; do sleep 0.1; done')
+        self.ok('stop', cid)
+        self.assertEqual(self.ok('wait', cid), '5')
+
+    def test_started_again_and_again(self):
+        cid = self.start('busybox', 'sleep', '1000')
+        for _ in range(5):
+            self.ok('kill', cid)
+            self.ok('start', cid)
+        self.ok('rm', '-f', cid)
+        harness.until(lambda: cid not in self.leftovers(), what='the control group is gone')
+
+    def test_many_at_once(self):
+        codes = []
+        threads = [threading.Thread(target=lambda: codes.append(self.run_('busybox', 'true').returncode)) for _ in range(8)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(codes, [0] * 8)
+
+    def test_taken_over(self):
+        cid = self.start('busybox', 'sh', '-c', 'sleep 1; exit 6')
+        other = self.start('busybox', 'sleep', '1000')
+        self.engine.kill()
+        self.engine.start()
+        self.assertEqual(self.ok('wait', cid), '6')
+        self.ok('rm', '-f', other, cid)
+        harness.until(lambda: not {cid, other} & set(self.leftovers()), what='the control groups are gone')
+
+
+if __name__ == '__main__':
+    runner.run(unittest.defaultTestLoader.loadTestsFromModule(sys.modules['__main__']))
