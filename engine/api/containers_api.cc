@@ -3,6 +3,8 @@
 #include <charconv>
 
 #include "engine/api/body.h"
+#include "engine/api/container_filters.h"
+#include "engine/api/container_json.h"
 #include "engine/api/services.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
@@ -33,7 +35,49 @@ Result<WaitCondition> wait_condition(const Request& request) {
     return fail(ErrorKind::invalid, "invalid condition: \"" + std::string(text) + "\"");
 }
 
+// Walking the trees is a worker's: only when asked for.
+Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr<runtime::Container> container, bool wanted,
+                                             reactor::StopToken stop) {
+    if (!wanted) co_return std::optional<ContainerSizes>();
+    std::string id = container->id;
+    std::string image_id = container->image_id;
+    ContainerSizes sizes;
+    CO_TRY(sizes.writable, co_await services.images->rootfs_size(std::move(id), std::move(image_id), stop));
+    const auto image = services.images->find(container->image_id);
+    sizes.whole = sizes.writable + (image ? image->size : 0);
+    co_return std::optional<ContainerSizes>(sizes);
+}
+
 }  // namespace
+
+Task<void> list_containers(Services& services, Request& request, Response& response) {
+    ContainerQuery query;
+    query.all = request.flag("all");
+    CO_TRY(query.limit, integer(request, "limit", 0));
+    CO_TRY(query.filters, parse_filters(request.parameter("filters")));
+    CO_TRY(const auto listed, list_containers_by(*services.containers, *services.images, std::move(query)));
+    const bool with_sizes = request.flag("size");
+    json::Writer w;
+    w.begin_array();
+    for (const auto& container : listed) {
+        auto sizes = co_await sizes_of(services, container, with_sizes, request.stop);
+        if (!sizes && container->removed.is_set()) continue;
+        if (!sizes) co_return tl::unexpected<Error>(std::move(sizes.error()));
+        write_container_summary(w, services, *container, realtime_ns(), *sizes);
+    }
+    std::string answer = w.end_array().take();
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
+}
+
+Task<void> inspect_container(Services& services, Request& request, Response& response) {
+    CO_TRY(auto container, services.containers->find(request.captures[0]));
+    const bool with_sizes = request.flag("size");
+    CO_TRY(const auto sizes, co_await sizes_of(services, container, with_sizes, request.stop));
+    std::string answer = container_inspect(services, *container, sizes);
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
+}
 
 Task<void> create_container(Services& services, Request& request, Response& response) {
     CO_TRY(auto body, co_await read_whole_body(request));

@@ -5,6 +5,8 @@
 
 namespace engine::api {
 
+Task<void> list_containers(Services& services, Request& request, Response& response);
+Task<void> inspect_container(Services& services, Request& request, Response& response);
 Task<void> create_container(Services& services, Request& request, Response& response);
 Task<void> start_container(Services& services, Request& request, Response& response);
 Task<void> stop_container(Services& services, Request& request, Response& response);

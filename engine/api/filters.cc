@@ -53,4 +53,16 @@ Result<void> check_filters(const Filters& filters, std::initializer_list<std::st
     return {};
 }
 
+const std::vector<std::string>& filter_values(const Filters& filters, std::string_view name) {
+    static const std::vector<std::string> none;
+    const auto at = filters.find(std::string(name));
+    return at == filters.end() ? none : at->second;
+}
+
+bool has_label(const std::map<std::string, std::string>& labels, const std::string& wanted) {
+    const std::size_t equals = wanted.find('=');
+    const auto at = labels.find(wanted.substr(0, equals));
+    return at != labels.end() && (equals == std::string::npos || at->second == wanted.substr(equals + 1));
+}
+
 }  // namespace engine::api

@@ -17,4 +17,9 @@ Result<Filters> parse_filters(std::string_view json);
 // Fails with dockerd's words on a name not in `accepted`.
 Result<void> check_filters(const Filters& filters, std::initializer_list<std::string_view> accepted);
 
+// Empty when there is none of that name.
+const std::vector<std::string>& filter_values(const Filters& filters, std::string_view name);
+// "key" or "key=value".
+bool has_label(const std::map<std::string, std::string>& labels, const std::string& wanted);
+
 }  // namespace engine::api

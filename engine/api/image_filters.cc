@@ -13,26 +13,14 @@
 namespace engine::api {
 namespace {
 
-const std::vector<std::string>& values_of(const Filters& filters, std::string_view name) {
-    static const std::vector<std::string> none;
-    const auto at = filters.find(std::string(name));
-    return at == filters.end() ? none : at->second;
-}
-
 Result<std::optional<bool>> dangling_wanted(const Filters& filters) {
-    const auto& values = values_of(filters, "dangling");
+    const auto& values = filter_values(filters, "dangling");
     if (values.empty()) return std::optional<bool>();
     if (values.size() == 1 && (values[0] == "true" || values[0] == "1")) return std::optional<bool>(true);
     if (values.size() == 1 && (values[0] == "false" || values[0] == "0")) return std::optional<bool>(false);
     std::string all;
     for (const auto& value : values) all += (all.empty() ? "" : " ") + value;
     return fail(ErrorKind::invalid, "invalid filter 'dangling=[" + all + "]'");
-}
-
-bool has_label(const std::map<std::string, std::string>& labels, const std::string& wanted) {
-    const std::size_t equals = wanted.find('=');
-    const auto at = labels.find(wanted.substr(0, equals));
-    return at != labels.end() && (equals == std::string::npos || at->second == wanted.substr(equals + 1));
 }
 
 // Seconds since 1970 with a fraction, RFC 3339, a date, or a duration back from now.
@@ -72,15 +60,15 @@ struct Window {
 
 Result<Window> window_of(const storage::ImageStore& store, const Filters& filters) {
     Window window;
-    for (const auto& name : values_of(filters, "before")) {
+    for (const auto& name : filter_values(filters, "before")) {
         TRY(const auto image, store.find(name));
         window.before = std::min(window.before, image_facts(image).created);
     }
-    for (const auto& name : values_of(filters, "since")) {
+    for (const auto& name : filter_values(filters, "since")) {
         TRY(const auto image, store.find(name));
         window.after = std::max(window.after, image_facts(image).created);
     }
-    for (const auto& text : values_of(filters, "until")) {
+    for (const auto& text : filter_values(filters, "until")) {
         TRY(const Nanoseconds until, point_in_time(text));
         window.before = std::min(window.before, until);
     }
@@ -93,13 +81,13 @@ Result<std::vector<ImageSummary>> list_images_by(const storage::ImageStore& stor
     TRY_VOID(check_filters(filters, {"dangling", "label", "label!", "before", "since", "reference", "until"}));
     TRY(const auto dangling, dangling_wanted(filters));
     TRY(const auto window, window_of(store, filters));
-    const auto& patterns = values_of(filters, "reference");
+    const auto& patterns = filter_values(filters, "reference");
     for (const auto& pattern : patterns)
         if (pattern.ends_with('\\') ||
             (pattern.find('[') != std::string::npos && pattern.find(']') == std::string::npos))
             return fail(ErrorKind::invalid, "syntax error in pattern");
-    const auto& labels = values_of(filters, "label");
-    const auto& not_labels = values_of(filters, "label!");
+    const auto& labels = filter_values(filters, "label");
+    const auto& not_labels = filter_values(filters, "label!");
     std::vector<ImageSummary> out;
     for (storage::Image& image : store.list()) {
         const ImageFacts facts = image_facts(image);

@@ -15,6 +15,8 @@ constexpr Route table[] = {
     {"GET", "/version", get_version},
     {"GET", "/info", get_info},
     {"GET", "/events", stream_events, Watch::client},
+    {"GET", "/containers/json", list_containers},
+    {"GET", "/containers/{}/json", inspect_container},
     {"POST", "/containers/create", create_container},
     {"POST", "/containers/{}/start", start_container},
     {"POST", "/containers/{}/stop", stop_container},

@@ -25,25 +25,6 @@ constexpr int cgroup_removal_attempts = 200;
 constexpr int cgroup_kill_attempt = 10;
 constexpr Nanoseconds cgroup_removal_pause = 5 * millisecond;
 
-std::string new_id() {
-    unsigned char bytes[32];
-    CHECK(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
-    std::string id;
-    for (const unsigned char byte : bytes) {
-        constexpr char hex[] = "0123456789abcdef";
-        id += hex[byte >> 4];
-        id += hex[byte & 15];
-    }
-    return id;
-}
-
-Result<void> write_file(const std::string& path, std::string_view text) {
-    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) return fail_errno(errno, path);
-    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return fail_errno(errno, path);
-    return {};
-}
-
 int exit_code_of(int wait_status) {
     return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
@@ -89,64 +70,6 @@ Result<std::shared_ptr<Container>> ContainerService::find(std::string_view refer
         return at->second;
     }
     return fail(ErrorKind::not_found, "No such container: " + std::string(reference));
-}
-
-Task<Created> ContainerService::create(std::string_view name, std::string_view body) {
-    CO_TRY(auto spec, parse_create_body(body));
-    CO_TRY(auto image, images_.find(spec.image));
-    CO_TRY(auto image_config, runtime_config_of(image.config));
-    CO_TRY_VOID(merge_image_config(spec, image_config));
-    if (spec.cmd.empty() && spec.entrypoint.empty()) co_return fail(ErrorKind::invalid, "no command specified");
-    auto container = std::make_shared<Container>();
-    container->id = new_id();
-    container->image_id = image.id;
-    container->created_at = realtime_ns();
-    if (name.starts_with('/')) name.remove_prefix(1);
-    if (!name.empty()) {
-        CO_TRY_VOID(check_container_name(name));
-        container->name = std::string(name);
-    } else {
-        container->name = generate_container_name(container->id);
-        while (ids_by_name_.contains(container->name)) container->name = generate_container_name(new_id());
-    }
-    if (const auto taken = ids_by_name_.find(container->name); taken != ids_by_name_.end())
-        co_return fail(ErrorKind::conflict, "Conflict. The container name \"/" + container->name +
-                                                "\" is already in use by container \"" + taken->second +
-                                                "\". You have to remove (or rename) that container to be able to reuse that name.");
-    if (spec.hostname.empty()) spec.hostname = container->id.substr(0, 12);
-    container->spec = std::move(spec);
-    // From here the name is taken; whatever fails gives it back.
-    ids_by_name_[container->name] = container->id;
-    containers_[container->id] = container;
-    images_.hold(container->image_id);
-    auto rootfs = co_await images_.prepare_rootfs(container->id, container->image_id);
-    auto made = rootfs ? write_network_files(*container) : Result<void>(fail(std::move(rootfs.error())));
-    if (made) made = save_new(*container);
-    if (!made) {
-        ignore_result(images_.remove_rootfs(container->id), "the first error is the one to tell");
-        images_.release(container->image_id);
-        ids_by_name_.erase(container->name);
-        containers_.erase(container->id);
-        co_return fail(std::move(made.error()));
-    }
-    publish(*container, "create");
-    Created created;
-    created.id = container->id;
-    if (container->spec.network_mode.empty() || container->spec.network_mode == "default" ||
-        container->spec.network_mode == "bridge")
-        created.warnings.emplace_back("The bridge network is not available yet: the container has no network but loopback");
-    co_return created;
-}
-
-Result<void> ContainerService::write_network_files(const Container& container) {
-    const std::string directory = directory_of(container);
-    if (mkdir(directory.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, directory);
-    std::string hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
-                        "ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
-    TRY_VOID(write_file(directory + "/hosts", hosts));
-    TRY_VOID(write_file(directory + "/hostname", container.spec.hostname + "\n"));
-    TRY_VOID(write_file(directory + "/resolv.conf", ""));
-    return {};
 }
 
 Result<void> ContainerService::resize(std::string_view reference, unsigned short rows, unsigned short columns) {
@@ -209,6 +132,13 @@ Task<void> ContainerService::pump_all(std::shared_ptr<Output> output, UniqueFd o
     CO_TRY_VOID(co_await streams.join());
     output->drained().set();
     co_return Result<void>{};
+}
+
+ContainerPaths ContainerService::paths_of(const Container& container) const {
+    const std::string directory = directory_of(container);
+    const bool logged = container.spec.log.type.empty() || container.spec.log.type == "json-file";
+    return {directory + "/hosts", directory + "/hostname", directory + "/resolv.conf",
+            logged ? log_path_of(container) : std::string()};
 }
 
 storage::UsersOf ContainerService::image_users() const {

@@ -40,6 +40,12 @@ struct AttachRequest {
 
 constexpr int exit_code_unknown = 255;   // what Docker shows when nobody saw the end
 
+// Where a container's own files are.
+struct ContainerPaths {
+    std::string hosts, hostname, resolv_conf;
+    std::string log;  // "" when nothing is logged to a file
+};
+
 class ContainerService {
 public:
     struct Options {
@@ -69,6 +75,7 @@ public:
     // By full name, full id, or a prefix of the id that only one has.
     Result<std::shared_ptr<Container>> find(std::string_view reference) const;
     const std::map<std::string, std::shared_ptr<Container>, std::less<>>& all() const { return containers_; }
+    ContainerPaths paths_of(const Container& container) const;
     storage::UsersOf image_users() const;
     void stop_waiting() { scope_.request_stop(); }   // those who wait for a container are answered
     Task<void> close();   // containers go on

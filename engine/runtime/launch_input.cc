@@ -1,12 +1,18 @@
 #include "engine/runtime/launch_input.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
 
 #include "engine/reactor/try.h"
 #include "engine/runtime/limits.h"
 #include "engine/runtime/linux/capabilities.h"
+#include "engine/runtime/mount_spec.h"
 
 namespace engine::runtime {
 namespace {
@@ -64,39 +70,56 @@ Result<LaunchRootfs> rootfs_of(const storage::RootfsPlan& plan, const LaunchCont
     return out;
 }
 
-Result<std::vector<LaunchMount>> mounts_of(const ContainerSpec& spec) {
+Propagation propagation_of(std::string_view word) {
+    if (word == "private") return Propagation::private_;
+    if (word == "rslave") return Propagation::rslave;
+    if (word == "slave") return Propagation::slave;
+    if (word == "rshared") return Propagation::rshared;
+    if (word == "shared") return Propagation::shared;
+    return Propagation::rprivate;
+}
+
+std::string tmpfs_data(const MountSpec& mount) {
+    std::string out = mount.tmpfs_options;
+    const auto add = [&out](const std::string& option) { out += (out.empty() ? "" : ",") + option; };
+    if (mount.tmpfs_size > 0) add("size=" + std::to_string(mount.tmpfs_size));
+    char mode[16];
+    std::snprintf(mode, sizeof mode, "mode=%o", mount.tmpfs_mode);
+    if (mount.tmpfs_mode != 0) add(mode);
+    if (mount.read_only) add("ro");
+    return out;
+}
+
+// As dockerd: what -v names and is not there becomes a directory.
+Result<void> make_source(const std::string& path) {
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) return {};
+    std::filesystem::create_directories(path, error);
+    if (error)
+        return fail(ErrorKind::invalid, "error while creating mount source path '" + path + "': mkdir " + path + ": " +
+                                            error.message());
+    return {};
+}
+
+Result<std::vector<LaunchMount>> launch_mounts(const ContainerSpec& spec) {
     std::vector<LaunchMount> out;
-    const auto bind = [&](std::string source, std::string target, bool read_only) {
-        LaunchMount mount;
-        mount.source = std::move(source);
-        mount.destination = std::move(target);
-        mount.read_only = read_only;
-        out.push_back(std::move(mount));
-    };
-    for (const std::string& text : spec.binds) {
-        const std::size_t first = text.find(':');
-        if (first == std::string::npos || text.empty() || text[0] != '/')
-            return fail(ErrorKind::invalid, "invalid volume specification: '" + text + "'");
-        const std::size_t next = text.find(':', first + 1);
-        const std::string mode = next == std::string::npos ? "" : text.substr(next + 1);
-        const std::size_t length = next == std::string::npos ? std::string::npos : next - first - 1;
-        bind(text.substr(0, first), text.substr(first + 1, length), ("," + mode + ",").find(",ro,") != std::string::npos);
-    }
-    for (const MountSpec& mount : spec.mounts) {
-        if (mount.type == MountType::bind) bind(mount.source, mount.target, mount.read_only);
-        if (mount.type != MountType::tmpfs) continue;
-        LaunchMount tmpfs;
-        tmpfs.kind = LaunchMount::Kind::tmpfs;
-        tmpfs.destination = mount.target;
-        tmpfs.options = mount.tmpfs_options;
-        out.push_back(std::move(tmpfs));
-    }
-    for (const auto& [target, options] : spec.tmpfs) {
-        LaunchMount tmpfs;
-        tmpfs.kind = LaunchMount::Kind::tmpfs;
-        tmpfs.destination = target;
-        tmpfs.options = options;
-        out.push_back(std::move(tmpfs));
+    for (const MountSpec& mount : mounts_of(spec)) {
+        if (mount.type != MountType::bind && mount.type != MountType::tmpfs) continue;
+        LaunchMount launch;
+        launch.destination = mount.target;
+        if (mount.type == MountType::tmpfs) {
+            launch.kind = LaunchMount::Kind::tmpfs;
+            launch.options = tmpfs_data(mount);
+        } else {
+            if (mount.create_source) {
+                TRY_VOID(make_source(mount.source));
+            }
+            launch.source = mount.source;
+            launch.read_only = mount.read_only;
+            launch.recursive = mount.recursive;
+            launch.propagation = propagation_of(mount.propagation);
+        }
+        out.push_back(std::move(launch));
     }
     return out;
 }
@@ -122,7 +145,8 @@ Result<void> apply_security(const ContainerSpec& spec, SeccompCache& cache, Laun
     std::string profile;
     bool confined = !spec.privileged;
     for (const std::string& option : spec.security_opt) {
-        if (option == "no-new-privileges" || option == "no-new-privileges=true" || option == "no-new-privileges:true") {
+        if (option == "no-new-privileges" || option == "no-new-privileges=true" || option == "no-new-privileges:true" ||
+            option == "no-new-privileges=1") {
             input.no_new_privs = true;
         } else if (option == "seccomp=unconfined" || option == "seccomp:unconfined") {
             confined = false;
@@ -135,10 +159,65 @@ Result<void> apply_security(const ContainerSpec& spec, SeccompCache& cache, Laun
     return {};
 }
 
+Result<std::vector<std::uint32_t>> additional_groups(const ContainerSpec& spec) {
+    std::vector<std::uint32_t> out;
+    for (const std::string& text : spec.group_add) {
+        std::uint32_t id = 0;
+        const auto parsed = std::from_chars(text.data(), text.data() + text.size(), id);
+        if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
+            return fail(ErrorKind::invalid, "Unable to find group " + text + ": additional groups are given by number");
+        out.push_back(id);
+    }
+    return out;
+}
+
+// Every device of the host, but what belongs to its own terminals and sessions; as dockerd's privileged containers have it.
+void add_host_devices(const std::filesystem::path& directory, std::vector<LaunchDevice>& out) {
+    static constexpr std::string_view apart[] = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"};
+    static constexpr std::string_view made_anyway[] = {"null", "zero", "full", "random", "urandom", "tty", "ptmx"};
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+        const std::string name = entry.path().filename();
+        struct stat facts {};
+        if (lstat(entry.path().c_str(), &facts) != 0) continue;
+        if (S_ISDIR(facts.st_mode)) {
+            if (std::find(std::begin(apart), std::end(apart), name) == std::end(apart)) add_host_devices(entry.path(), out);
+            continue;
+        }
+        if (!S_ISCHR(facts.st_mode) && !S_ISBLK(facts.st_mode)) continue;
+        const bool top = directory == "/dev";
+        if (top && name == "console") continue;
+        if (top && std::find(std::begin(made_anyway), std::end(made_anyway), name) != std::end(made_anyway)) continue;
+        LaunchDevice device;
+        device.path = entry.path();
+        device.mode = facts.st_mode;
+        device.major = major(facts.st_rdev);
+        device.minor = minor(facts.st_rdev);
+        out.push_back(std::move(device));
+    }
+}
+
+// Empty lists in the body mean no masks at all; with one list given, the other keeps its default.
+void apply_masks(const ContainerSpec& spec, LaunchInput& input) {
+    if (!spec.masked_paths && !spec.readonly_paths) return;
+    input.default_masks = false;
+    if (spec.privileged) return;
+    input.masked_paths = spec.masked_paths.value_or(default_masked_paths());
+    input.readonly_paths = spec.readonly_paths.value_or(default_readonly_paths());
+}
+
+// Told at the start, as dockerd does: a client takes a 404 of create for a missing image.
+Result<void> check_network(const std::string& mode) {
+    static constexpr std::string_view known[] = {"", "default", "bridge", "none", "host"};
+    if (std::find(std::begin(known), std::end(known), mode) != std::end(known)) return {};
+    return fail(ErrorKind::not_found, "network " + mode + " not found");
+}
+
 }  // namespace
 
 Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsPlan& rootfs, const LaunchContext& context) {
     const ContainerSpec& spec = c.spec;
+    TRY_VOID(check_network(spec.network_mode));
     LaunchInput input;
     input.id = c.id;
     input.argv = spec.entrypoint;
@@ -153,7 +232,7 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.open_stdin = spec.open_stdin;
     TRY(input.rootfs, rootfs_of(rootfs, context));
     input.read_only_rootfs = spec.readonly_rootfs;
-    TRY(input.mounts, mounts_of(spec));
+    TRY(input.mounts, launch_mounts(spec));
     input.hosts_path = context.container_directory + "/hosts";
     input.hostname_path = context.container_directory + "/hostname";
     input.resolv_conf_path = context.container_directory + "/resolv.conf";
@@ -168,6 +247,10 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.host_pid = spec.pid_mode == "host";
     input.host_ipc = spec.ipc_mode == "host";
     input.host_uts = spec.uts_mode == "host";
+    input.cgroup_namespace = spec.cgroupns_mode != "host";
+    TRY(input.groups_add, additional_groups(spec));
+    if (spec.privileged) add_host_devices("/dev", input.devices);
+    apply_masks(spec, input);
     input.sysctls.assign(spec.sysctls.begin(), spec.sysctls.end());
     return input;
 }

@@ -308,22 +308,44 @@ std::string encode_images(const std::vector<LoadedImage>& images) {
     return w.end_array().end_object().take();
 }
 
+std::string encode_size(int64_t size) {
+    json::Writer w;
+    return w.begin_object().field("size", size).end_object().take();
+}
+
+namespace {
+
+tl::unexpected<Error> malformed() { return fail(ErrorKind::internal, "the worker's answer is malformed"); }
+
+// The record's object, or the error it tells.
+Result<simdjson::dom::element> parse_record(simdjson::dom::parser& parser, std::string_view record) {
+    simdjson::dom::element root;
+    if (parser.parse(record.data(), record.size()).get(root) != simdjson::SUCCESS) return malformed();
+    std::string_view message;
+    if (root["error"].get(message) != simdjson::SUCCESS) return root;
+    int64_t kind = 0;
+    int64_t number = 0;
+    if (root["kind"].get(kind) != simdjson::SUCCESS || root["errno"].get(number) != simdjson::SUCCESS || kind < 0 ||
+        kind > static_cast<int64_t>(ErrorKind::internal))
+        return malformed();
+    return fail(Error(static_cast<ErrorKind>(kind), std::string(message), static_cast<int>(number)));
+}
+
+}  // namespace
+
+Result<int64_t> decode_size(std::string_view record) {
+    simdjson::dom::parser parser;
+    TRY(const auto root, parse_record(parser, record));
+    int64_t size = 0;
+    if (root["size"].get(size) != simdjson::SUCCESS) return malformed();
+    return size;
+}
+
 Result<std::vector<LoadedImage>> decode_images(std::string_view record) {
     using simdjson::dom::array;
     using simdjson::dom::element;
-    const auto malformed = [] { return fail(ErrorKind::internal, "the worker's answer is malformed"); };
     simdjson::dom::parser parser;
-    element root;
-    if (parser.parse(record.data(), record.size()).get(root) != simdjson::SUCCESS) return malformed();
-    std::string_view message;
-    if (root["error"].get(message) == simdjson::SUCCESS) {
-        int64_t kind = 0;
-        int64_t number = 0;
-        if (root["kind"].get(kind) != simdjson::SUCCESS || root["errno"].get(number) != simdjson::SUCCESS || kind < 0 ||
-            kind > static_cast<int64_t>(ErrorKind::internal))
-            return malformed();
-        return fail(Error(static_cast<ErrorKind>(kind), std::string(message), static_cast<int>(number)));
-    }
+    TRY(const element root, parse_record(parser, record));
     std::vector<LoadedImage> out;
     array images;
     if (root["images"].get(images) != simdjson::SUCCESS) return malformed();

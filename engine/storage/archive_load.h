@@ -30,5 +30,7 @@ std::string encode_images(const std::vector<LoadedImage>& images);
 std::string encode_error(const Error& error);
 // A worker's error comes back as the error.
 Result<std::vector<LoadedImage>> decode_images(std::string_view record);
+std::string encode_size(int64_t size);
+Result<int64_t> decode_size(std::string_view record);
 
 }  // namespace engine::storage

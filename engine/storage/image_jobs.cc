@@ -424,6 +424,22 @@ Task<RootfsPlan> ImageStore::prepare_rootfs(std::string container_id, std::strin
     co_return tl::unexpected<Error>(std::move(done).error());
 }
 
+RootfsPlan ImageStore::rootfs_of(std::string_view container_id, std::string_view image_id) const {
+    std::vector<ChainLink> chain;
+    const auto held = held_.find(image_id);
+    if (held != held_.end())
+        for (const LayerRow* layer : chain_of(held->second.second)) chain.push_back({layer->number});
+    return backend_.plan(container_id, chain);
+}
+
+Task<int64_t> ImageStore::rootfs_size(std::string container_id, std::string image_id, reactor::StopToken stop) {
+    const RootfsPlan plan = rootfs_of(container_id, image_id);
+    const std::string& tree = plan.kind == RootfsPlan::Kind::directory ? plan.directory : plan.upper;
+    std::vector<std::string> arguments = {"size", tree};
+    CO_TRY(const std::string record, co_await run_worker(std::move(arguments), nullptr, stop));
+    co_return decode_size(record);
+}
+
 Result<void> ImageStore::remove_rootfs(std::string_view container_id) {
     TRY(std::string aside, backend_.remove(container_id));
     if (!aside.empty()) discard(std::move(aside));

@@ -98,6 +98,10 @@ public:
 
     // The backend's plan, with the copy worker run where the backend needs one.
     Task<RootfsPlan> prepare_rootfs(std::string container_id, std::string image_id, reactor::StopToken stop = {});
+    // Where the container's files are; makes nothing.
+    RootfsPlan rootfs_of(std::string_view container_id, std::string_view image_id) const;
+    // Bytes of the files that the container's own layer holds (its whole tree where layers are copied).
+    Task<int64_t> rootfs_size(std::string container_id, std::string image_id, reactor::StopToken stop = {});
     // Renames the container's folder away and deletes it in the background.
     Result<void> remove_rootfs(std::string_view container_id);
     // A container holds its image's layers even when the image is removed by force.

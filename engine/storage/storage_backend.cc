@@ -53,12 +53,9 @@ public:
     explicit OverlayBackend(std::string data_root) : data_root_(std::move(data_root)) {}
     std::string_view name() const override { return "overlay2"; }
     Result<RootfsPlan> prepare(std::string_view container_id, const std::vector<ChainLink>& chain) override {
-        const std::string home = container_home(data_root_, container_id);
-        if (exists(home + "/rootfs")) return directory_plan(home);  // made when this data root was copied
-        RootfsPlan plan;
-        plan.upper = home + "/upper";
-        plan.work = home + "/work";
-        TRY_VOID(make_folder(home, 0710));
+        RootfsPlan plan = this->plan(container_id, chain);
+        if (plan.kind == RootfsPlan::Kind::directory) return plan;
+        TRY_VOID(make_folder(container_home(data_root_, container_id), 0710));
         TRY_VOID(make_folder(plan.upper, 0755));
         TRY_VOID(make_folder(plan.work, 0700));
         // The upper folder is what the container sees as the attributes of /.
@@ -68,6 +65,14 @@ public:
         if (top.st_mode != 0 && (::chown(plan.upper.c_str(), top.st_uid, top.st_gid) != 0 ||
                                  ::chmod(plan.upper.c_str(), top.st_mode & 07777) != 0))
             return fail_errno(errno, "set the attributes of " + plan.upper);
+        return plan;
+    }
+    RootfsPlan plan(std::string_view container_id, const std::vector<ChainLink>& chain) const override {
+        const std::string home = container_home(data_root_, container_id);
+        if (exists(home + "/rootfs")) return directory_plan(home);  // made when this data root was copied
+        RootfsPlan plan;
+        plan.upper = home + "/upper";
+        plan.work = home + "/work";
         plan.lowers.push_back(init_folder(data_root_, chain));
         for (auto link = chain.rbegin(); link != chain.rend(); ++link)
             plan.lowers.push_back(layer_fs(data_root_, link->number));
@@ -93,6 +98,9 @@ public:
                         "the container was made with the storage driver overlay2, this engine uses vfs");
         TRY_VOID(make_folder(home, 0710));
         return directory_plan(home);
+    }
+    RootfsPlan plan(std::string_view container_id, const std::vector<ChainLink>&) const override {
+        return directory_plan(container_home(data_root_, container_id));
     }
     std::vector<std::string> copy_arguments(std::string_view container_id,
                                             const std::vector<ChainLink>& chain) override {

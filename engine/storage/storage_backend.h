@@ -33,6 +33,8 @@ public:
     // chain: bottom first, may be empty. Makes the container's own directories; made twice gives the same plan.
     // A backend that has to copy returns the copy job still to run: see copy_arguments.
     virtual Result<RootfsPlan> prepare(std::string_view container_id, const std::vector<ChainLink>& chain) = 0;
+    // The same plan without making anything.
+    virtual RootfsPlan plan(std::string_view container_id, const std::vector<ChainLink>& chain) const = 0;
     // Arguments of the worker that must have ended well, and copied() been called, before the plan is used; empty:
     // none.
     virtual std::vector<std::string> copy_arguments(std::string_view container_id,

@@ -15,6 +15,8 @@
 #include "engine/reactor/unique_fd.h"
 #include "engine/storage/limits.h"
 
+#include <set>
+
 namespace engine::storage {
 namespace {
 
@@ -238,6 +240,33 @@ Result<void> apply_layer(int from, int into, bool verbatim) {
     const timespec times[2] = {root.st_mtim, root.st_mtim};
     ::futimens(into, times);
     return {};
+}
+
+namespace {
+
+Result<void> add_sizes(int folder, const char* name, size_t depth, std::set<std::pair<dev_t, ino_t>>& linked, int64_t& sum) {
+    if (depth > limits::tree_depth_max) return fail(ErrorKind::too_large, "folders are nested too deeply");
+    TRY(const Dir dir, open_dir(folder, name));
+    while (const dirent* item = ::readdir(dir.get())) {
+        struct stat facts {};
+        if (is_dots(item->d_name)) continue;
+        if (::fstatat(::dirfd(dir.get()), item->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0) continue;  // gone meanwhile
+        if (S_ISDIR(facts.st_mode)) {
+            TRY_VOID(add_sizes(::dirfd(dir.get()), item->d_name, depth + 1, linked, sum));
+        } else if (facts.st_nlink < 2 || linked.insert({facts.st_dev, facts.st_ino}).second) {
+            sum += S_ISREG(facts.st_mode) ? facts.st_size : 0;
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<int64_t> tree_size_at(int folder, const char* name) {
+    std::set<std::pair<dev_t, ino_t>> linked;
+    int64_t sum = 0;
+    TRY_VOID(add_sizes(folder, name, 0, linked, sum));
+    return sum;
 }
 
 }  // namespace engine::storage

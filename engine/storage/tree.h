@@ -1,6 +1,7 @@
 // Trees of files: removed, copied. Blocking, fd-relative, never through a symlink.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,5 +15,8 @@ Result<void> remove_tree_at(int folder, const char* name);
 // .wh. files) are obeyed, not copied. Both are borrowed folder descriptors. Hard links inside one layer stay hard
 // links. verbatim: marks are copied as they are.
 Result<void> apply_layer(int from, int into, bool verbatim = false);
+
+// Bytes of the regular files below, hard links once.
+Result<int64_t> tree_size_at(int folder, const char* name);
 
 }  // namespace engine::storage

@@ -65,11 +65,17 @@ Result<std::string> remove(std::span<char*> trees) {
     return encode_images({});
 }
 
+Result<std::string> size(const char* tree) {
+    TRY(const int64_t bytes, tree_size_at(AT_FDCWD, tree));
+    return encode_size(bytes);
+}
+
 Result<std::string> perform(std::string_view verb, std::span<char*> arguments) {
     if (verb == "load" && arguments.size() == 1) return load(arguments[0]);
     if (verb == "import" && arguments.size() == 1) return import(arguments[0]);
     if (verb == "copy" && !arguments.empty()) return copy(arguments[0], arguments.subspan(1));
     if (verb == "remove") return remove(arguments);
+    if (verb == "size" && arguments.size() == 1) return size(arguments[0]);
     return fail(ErrorKind::internal, "unknown worker verb " + std::string(verb));
 }
 

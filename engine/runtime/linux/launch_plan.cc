@@ -400,6 +400,9 @@ std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\
 
 }  // namespace
 
+std::vector<std::string> default_masked_paths() { return {std::begin(kMasked), std::end(kMasked)}; }
+std::vector<std::string> default_readonly_paths() { return {std::begin(kReadOnlyPaths), std::end(kReadOnlyPaths)}; }
+
 Result<std::string> make_launch_plan(const LaunchInput& input) {
     TRY_VOID(check_input(input));
     std::string plan = Builder(input).build();

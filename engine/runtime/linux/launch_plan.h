@@ -100,6 +100,9 @@ struct LaunchInput {
     std::string init_path;  // reserved: a static init bound to /sbin/docker-init
 };
 
+std::vector<std::string> default_masked_paths();
+std::vector<std::string> default_readonly_paths();
+
 Result<std::string> make_launch_plan(const LaunchInput& input);
 
 struct LaunchError {

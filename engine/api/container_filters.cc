@@ -1,0 +1,229 @@
+#include "engine/api/container_filters.h"
+
+#include <regex.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "engine/reactor/try.h"
+#include "engine/runtime/container_view.h"
+
+namespace engine::api {
+namespace {
+
+using runtime::Container;
+using ContainerPointer = std::shared_ptr<Container>;
+
+constexpr std::size_t pattern_bytes_max = 512;  // of a name or id filter
+
+// dockerd matches names and ids by regular expression, the whole text always matches itself.
+class Patterns {
+public:
+    static Result<Patterns> of(const std::vector<std::string>& values) {
+        Patterns out;
+        for (const std::string& value : values) {
+            if (value.size() > pattern_bytes_max) return fail(ErrorKind::invalid, "invalid filter: a pattern is too long");
+            auto compiled = std::unique_ptr<regex_t, Free>(new regex_t{});
+            if (regcomp(compiled.get(), value.c_str(), REG_EXTENDED | REG_NOSUB) != 0) delete compiled.release();
+            out.values_.push_back({value, std::move(compiled)});
+        }
+        return out;
+    }
+    // No pattern matches everything.
+    bool match(const std::string& text) const {
+        return values_.empty() || std::any_of(values_.begin(), values_.end(), [&](const Value& value) {
+            return value.text == text || (value.compiled && regexec(value.compiled.get(), text.c_str(), 0, nullptr, 0) == 0);
+        });
+    }
+
+private:
+    struct Free {
+        void operator()(regex_t* r) const {
+            regfree(r);
+            delete r;
+        }
+    };
+    struct Value {
+        std::string text;
+        std::unique_ptr<regex_t, Free> compiled;
+    };
+    std::vector<Value> values_;
+};
+
+tl::unexpected<Error> invalid_filter(std::string_view name, std::string_view value) {
+    return fail(ErrorKind::invalid, "invalid filter '" + std::string(name) + "=" + std::string(value) + "'");
+}
+
+Result<std::set<int>> exit_codes(const Filters& filters) {
+    std::set<int> out;
+    for (const std::string& text : filter_values(filters, "exited")) {
+        int code = 0;
+        const auto parsed = std::from_chars(text.data(), text.data() + text.size(), code);
+        if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
+            return fail(ErrorKind::invalid, "strconv.Atoi: parsing \"" + text + "\": invalid syntax");
+        out.insert(code);
+    }
+    return out;
+}
+
+// "80", "80/udp", "8000-8010/tcp" against "80/tcp".
+class PortFilter {
+public:
+    static Result<PortFilter> of(const Filters& filters, const std::string& name) {
+        PortFilter out;
+        for (const std::string& text : filter_values(filters, name)) {
+            if (text.find(':') != std::string::npos)
+                return fail(ErrorKind::invalid, "filter for '" + name + "' should not contain ':': " + text);
+            Range range;
+            const std::size_t slash = text.find('/');
+            if (slash != std::string::npos) range.protocol = text.substr(slash + 1);
+            const std::string ports = text.substr(0, slash);
+            const std::size_t dash = ports.find('-');
+            range.first = number(ports.substr(0, dash));
+            range.last = dash == std::string::npos ? range.first : number(ports.substr(dash + 1));
+            if (range.first < 0 || range.last < range.first)
+                return fail(ErrorKind::invalid,
+                            "error while looking up for " + name + " " + text + ": invalid containerPort: " + ports);
+            out.ranges_.push_back(range);
+        }
+        return out;
+    }
+    bool match(const std::vector<std::string>& ports) const {
+        return ranges_.empty() || std::any_of(ports.begin(), ports.end(), [&](const std::string& port) {
+            const std::size_t slash = port.find('/');
+            const int value = number(port.substr(0, slash));
+            const std::string protocol = slash == std::string::npos ? "tcp" : port.substr(slash + 1);
+            return std::any_of(ranges_.begin(), ranges_.end(), [&](const Range& range) {
+                return range.protocol == protocol && value >= range.first && value <= range.last;
+            });
+        });
+    }
+
+private:
+    struct Range {
+        std::string protocol = "tcp";
+        int first = -1, last = -1;
+    };
+    static int number(const std::string& text) {
+        int value = -1;
+        const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+        return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && value <= 65535 ? value : -1;
+    }
+    std::vector<Range> ranges_;
+};
+
+bool mounts_volume(const Container& container, const std::string& wanted) {
+    const auto mounts = runtime::mounts_of(container.spec);
+    return std::any_of(mounts.begin(), mounts.end(), [&](const runtime::MountSpec& mount) {
+        return mount.target == wanted || (mount.type == runtime::MountType::volume && mount.source == wanted);
+    });
+}
+
+template <class Match>
+bool any_of(const std::vector<std::string>& values, Match&& match) {
+    return values.empty() || std::any_of(values.begin(), values.end(), match);
+}
+
+// The query, understood.
+class Selection {
+public:
+    static Result<Selection> of(const ContainerQuery& query, const storage::ImageStore& images,
+                                const runtime::ContainerService& containers) {
+        Selection out(query);
+        const Filters& filters = query.filters;
+        TRY_VOID(check_filters(filters, {"ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
+                                         "label", "name", "network", "publish", "since", "status", "volume"}));
+        TRY(out.ids_, Patterns::of(filter_values(filters, "id")));
+        TRY(out.names_, Patterns::of(filter_values(filters, "name")));
+        TRY(out.exit_codes_, exit_codes(filters));
+        TRY(out.expose_, PortFilter::of(filters, "expose"));
+        TRY(out.publish_, PortFilter::of(filters, "publish"));
+        for (const std::string& value : filter_values(filters, "status")) {
+            if (!runtime::is_status_word(value)) return invalid_filter("status", value);
+            out.all_ = true;
+        }
+        for (const std::string& value : filter_values(filters, "health")) {
+            if (value != "none" && value != "starting" && value != "healthy" && value != "unhealthy")
+                return invalid_filter("health", value);
+        }
+        for (const std::string& value : filter_values(filters, "is-task")) {
+            if (value != "true" && value != "false" && value != "1" && value != "0") return invalid_filter("is-task", value);
+            out.tasks_only_ = value == "true" || value == "1";
+        }
+        for (const std::string& value : filter_values(filters, "ancestor"))
+            if (auto image = images.find(value)) out.image_ids_.insert(image->id);
+        for (const std::string& value : filter_values(filters, "before")) {
+            TRY(auto container, containers.find(value));
+            out.before_ = std::move(container);
+        }
+        for (const std::string& value : filter_values(filters, "since")) {
+            TRY(auto container, containers.find(value));
+            out.since_ = std::move(container);
+        }
+        return out;
+    }
+
+    bool takes(const Container& c) const {
+        if (!c.running() && !all_ && limit_ <= 0 && exit_codes_.empty() && !before_ && !since_) return false;
+        if (before_ && !older(c, *before_)) return false;
+        if (since_ && !older(*since_, c)) return false;
+        return takes_identity(c) && takes_state(c) && takes_surroundings(c);
+    }
+
+    static bool older(const Container& a, const Container& b) {
+        return a.created_at != b.created_at ? a.created_at < b.created_at : a.id < b.id;
+    }
+
+private:
+    explicit Selection(const ContainerQuery& query) : filters_(query.filters), all_(query.all), limit_(query.limit) {}
+
+    bool takes_identity(const Container& c) const {
+        if (tasks_only_ || !ids_.match(c.id)) return false;
+        if (!names_.match(c.name) && !names_.match("/" + c.name)) return false;
+        const auto& labels = filter_values(filters_, "label");
+        if (!std::all_of(labels.begin(), labels.end(), [&](const auto& label) { return has_label(c.spec.labels, label); }))
+            return false;
+        return filter_values(filters_, "ancestor").empty() || image_ids_.contains(c.image_id);
+    }
+    bool takes_state(const Container& c) const {
+        if (!exit_codes_.empty() && (c.running() || c.state.started_at == 0 || !exit_codes_.contains(c.state.exit_code)))
+            return false;
+        const auto word = runtime::status_word(c.state.status);
+        if (!any_of(filter_values(filters_, "status"), [&](const std::string& value) { return value == word; })) return false;
+        return any_of(filter_values(filters_, "health"), [](const std::string& value) { return value == "none"; });
+    }
+    bool takes_surroundings(const Container& c) const {
+        if (!any_of(filter_values(filters_, "volume"), [&](const std::string& value) { return mounts_volume(c, value); }))
+            return false;
+        const std::string network = runtime::network_name(c.spec);
+        if (!any_of(filter_values(filters_, "network"), [&](const std::string& value) { return value == network; }))
+            return false;
+        return expose_.match(c.spec.exposed_ports) && publish_.match({});
+    }
+
+    const Filters& filters_;
+    bool all_;
+    long limit_;
+    bool tasks_only_ = false;
+    Patterns ids_, names_;
+    std::set<int> exit_codes_;
+    PortFilter expose_, publish_;
+    std::set<std::string> image_ids_;
+    ContainerPointer before_, since_;
+};
+
+}  // namespace
+
+Result<std::vector<ContainerPointer>> list_containers_by(const runtime::ContainerService& containers,
+                                                         const storage::ImageStore& images, ContainerQuery query) {
+    TRY(const Selection selection, Selection::of(query, images, containers));
+    std::vector<ContainerPointer> out;
+    for (const auto& [id, container] : containers.all())
+        if (selection.takes(*container)) out.push_back(container);
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return Selection::older(*b, *a); });
+    if (query.limit > 0 && out.size() > static_cast<std::size_t>(query.limit)) out.resize(static_cast<std::size_t>(query.limit));
+    return out;
+}
+
+}  // namespace engine::api

@@ -1,0 +1,23 @@
+// Which containers `GET /containers/json` lists: all, limit and filters, in dockerd's meaning.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/api/filters.h"
+#include "engine/runtime/container_service.h"
+
+namespace engine::api {
+
+struct ContainerQuery {
+    bool all = false;
+    long limit = 0;  // 0: none
+    Filters filters;
+};
+
+// Newest first.
+Result<std::vector<std::shared_ptr<runtime::Container>>> list_containers_by(const runtime::ContainerService& containers,
+                                                                            const storage::ImageStore& images,
+                                                                            ContainerQuery query);
+
+}  // namespace engine::api

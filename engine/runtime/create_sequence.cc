@@ -1,0 +1,133 @@
+// One create, in one pass: the body's checks, the name, the rootfs, the row. What fails leaves nothing behind.
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "engine/reactor/try.h"
+#include "engine/runtime/container_name.h"
+#include "engine/runtime/container_service.h"
+#include "engine/runtime/image_config.h"
+#include "engine/runtime/names_generator.h"
+#include "engine/runtime/spec_check.h"
+#include "engine/runtime/spec_json.h"
+
+namespace engine::runtime {
+namespace {
+
+std::string new_id() {
+    unsigned char bytes[32];
+    CHECK(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
+    std::string id;
+    for (const unsigned char byte : bytes) {
+        constexpr char hex[] = "0123456789abcdef";
+        id += hex[byte >> 4];
+        id += hex[byte & 15];
+    }
+    return id;
+}
+
+Result<void> write_file(const std::string& path, std::string_view text) {
+    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!fd) return fail_errno(errno, path);
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return fail_errno(errno, path);
+    return {};
+}
+
+std::string host_file(const char* path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+// With the host's network a container sees the host's names.
+std::string hosts_text(const ContainerSpec& spec) {
+    std::string out = spec.network_mode == "host" ? host_file("/etc/hosts") : std::string();
+    if (out.empty())
+        out = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
+              "ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+    for (const std::string& entry : spec.extra_hosts) {
+        const std::size_t split = entry.find_first_of(":=");
+        out += entry.substr(split + 1) + "\t" + entry.substr(0, split) + "\n";
+    }
+    return out;
+}
+
+std::string resolver_text(const ContainerSpec& spec) {
+    const bool own = !spec.dns.empty() || !spec.dns_search.empty() || !spec.dns_options.empty();
+    if (!own) return spec.network_mode == "none" ? std::string() : host_file("/etc/resolv.conf");
+    std::string out;
+    const auto line = [&out](std::string_view word, const std::vector<std::string>& values) {
+        if (values.empty()) return;
+        out += word;
+        for (const std::string& value : values) out += " " + value;
+        out += "\n";
+    };
+    for (const std::string& server : spec.dns) out += "nameserver " + server + "\n";
+    line("search", spec.dns_search);
+    line("options", spec.dns_options);
+    return out;
+}
+
+}  // namespace
+
+Task<Created> ContainerService::create(std::string_view name, std::string_view body) {
+    CO_TRY(auto spec, parse_create_body(body));
+    CO_TRY(auto image, images_.find(spec.image));
+    CO_TRY(auto image_config, runtime_config_of(image.config));
+    CO_TRY_VOID(merge_image_config(spec, image_config));
+    if (spec.cmd.empty() && spec.entrypoint.empty()) co_return fail(ErrorKind::invalid, "no command specified");
+    CO_TRY_VOID(check_spec(spec));
+    auto container = std::make_shared<Container>();
+    container->id = new_id();
+    container->image_id = image.id;
+    container->created_at = realtime_ns();
+    if (name.starts_with('/')) name.remove_prefix(1);
+    if (!name.empty()) {
+        CO_TRY_VOID(check_container_name(name));
+        container->name = std::string(name);
+    } else {
+        container->name = generate_container_name(container->id);
+        while (ids_by_name_.contains(container->name)) container->name = generate_container_name(new_id());
+    }
+    if (const auto taken = ids_by_name_.find(container->name); taken != ids_by_name_.end())
+        co_return fail(ErrorKind::conflict, "Conflict. The container name \"/" + container->name +
+                                                "\" is already in use by container \"" + taken->second +
+                                                "\". You have to remove (or rename) that container to be able to reuse that name.");
+    if (spec.hostname.empty()) spec.hostname = container->id.substr(0, 12);
+    container->spec = std::move(spec);
+    // From here the name is taken; whatever fails gives it back.
+    ids_by_name_[container->name] = container->id;
+    containers_[container->id] = container;
+    images_.hold(container->image_id);
+    auto rootfs = co_await images_.prepare_rootfs(container->id, container->image_id);
+    auto made = rootfs ? write_network_files(*container) : Result<void>(fail(std::move(rootfs.error())));
+    if (made) made = save_new(*container);
+    if (!made) {
+        ignore_result(images_.remove_rootfs(container->id), "the first error is the one to tell");
+        images_.release(container->image_id);
+        ids_by_name_.erase(container->name);
+        containers_.erase(container->id);
+        co_return fail(std::move(made.error()));
+    }
+    publish(*container, "create");
+    Created created;
+    created.id = container->id;
+    created.warnings = spec_warnings(container->spec);
+    co_return created;
+}
+
+Result<void> ContainerService::write_network_files(const Container& container) {
+    const std::string directory = directory_of(container);
+    if (mkdir(directory.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, directory);
+    TRY_VOID(write_file(directory + "/hosts", hosts_text(container.spec)));
+    TRY_VOID(write_file(directory + "/hostname", container.spec.hostname + "\n"));
+    TRY_VOID(write_file(directory + "/resolv.conf", resolver_text(container.spec)));
+    return {};
+}
+
+}  // namespace engine::runtime

@@ -1,0 +1,270 @@
+#include "engine/runtime/spec_check.h"
+
+#include <simdjson.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/reactor/try.h"
+#include "engine/runtime/limits.h"
+#include "engine/runtime/linux/capabilities.h"
+#include "engine/runtime/mount_spec.h"
+#include "engine/runtime/signal_number.h"
+
+namespace engine::runtime {
+namespace {
+
+tl::unexpected<Error> bad(std::string message) { return fail(ErrorKind::invalid, std::move(message)); }
+
+Result<void> check_config(const ContainerSpec& spec) {
+    if (!spec.working_dir.empty() && spec.working_dir[0] != '/')
+        return bad("the working directory '" + spec.working_dir + "' is invalid, it needs to be an absolute path");
+    for (const std::string& variable : spec.env)
+        if (variable.empty() || variable[0] == '=') return bad("invalid environment variable: " + variable);
+    if (!spec.stop_signal.empty()) {
+        TRY_VOID(signal_number(spec.stop_signal));
+    }
+    return {};
+}
+
+Result<void> check_memory(const ContainerSpec& spec) {
+    if (spec.memory != 0 && spec.memory < kMemoryMinimum) return bad("Minimum memory limit allowed is 6MB");
+    if (spec.memory > 0 && spec.memory_swap > 0 && spec.memory_swap < spec.memory)
+        return bad("Minimum memoryswap limit should be larger than memory limit, see usage");
+    if (spec.memory == 0 && spec.memory_swap > 0)
+        return bad("You should always set the Memory limit when using Memoryswap limit, see usage");
+    if (spec.memory_reservation > 0 && spec.memory_reservation < kMemoryMinimum)
+        return bad("Minimum memory reservation allowed is 6MB");
+    if (spec.memory > 0 && spec.memory_reservation > spec.memory)
+        return bad("Minimum memory limit can not be less than memory reservation limit, see usage");
+    if (spec.shm_size < 0) return bad("SHM size can not be less than 0");
+    return {};
+}
+
+Result<void> check_cpu(const ContainerSpec& spec) {
+    if (spec.nano_cpus > 0 && spec.cpu_period > 0)
+        return bad("Conflicting options: Nano CPUs and CPU Period cannot both be set");
+    if (spec.nano_cpus > 0 && spec.cpu_quota > 0)
+        return bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (spec.nano_cpus < 0 || spec.nano_cpus > cpus * 1'000'000'000)
+        return bad("range of CPUs is from 0.01 to " + std::to_string(cpus) + ".00, as there are only " + std::to_string(cpus) +
+                   " CPUs available");
+    if (spec.cpu_shares < 0)
+        return bad("invalid CPU shares (" + std::to_string(spec.cpu_shares) + "): value must be a positive integer");
+    if (spec.cpu_period != 0 && (spec.cpu_period < 1000 || spec.cpu_period > 1'000'000))
+        return bad("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+    if (spec.cpu_quota > 0 && spec.cpu_quota < 1000) return bad("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+    return {};
+}
+
+Result<void> check_restart_policy(const ContainerSpec& spec) {
+    const RestartPolicy& policy = spec.restart;
+    const bool none = policy.name.empty() || policy.name == "no";
+    if (!none && policy.name != "always" && policy.name != "on-failure" && policy.name != "unless-stopped")
+        return bad("invalid restart policy: unknown policy '" + policy.name +
+                   "'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'");
+    if (policy.maximum_retry_count < 0) return bad("invalid restart policy: maximum retry count cannot be negative");
+    if (policy.maximum_retry_count > 0 && policy.name != "on-failure")
+        return bad("invalid restart policy: maximum retry count can only be used with 'on-failure'");
+    if (spec.auto_remove && !none) return bad("can't create 'AutoRemove' container with restart policy");
+    return {};
+}
+
+Result<void> check_security_option(const std::string& option) {
+    if (option == "no-new-privileges") return {};
+    const std::size_t split = option.find_first_of("=:");
+    if (split == std::string::npos) return bad("invalid --security-opt 1: \"" + option + "\"");
+    const std::string name = option.substr(0, split);
+    const std::string value = option.substr(split + 1);
+    if (name == "no-new-privileges") {
+        static constexpr std::string_view booleans[] = {"true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE", "True", "False"};
+        if (std::find(std::begin(booleans), std::end(booleans), value) != std::end(booleans)) return {};
+        return bad("invalid --security-opt 2: \"" + option + "\"");
+    }
+    if (name == "apparmor" || name == "label") return {};
+    if (name != "seccomp") return bad("invalid --security-opt 2: \"" + option + "\"");
+    if (value == "unconfined" || value == "builtin") return {};
+    simdjson::dom::parser parser;
+    simdjson::dom::object profile;
+    if (parser.parse(value.data(), value.size()).get(profile) != simdjson::SUCCESS)
+        return bad("Decoding seccomp profile failed: it is not a JSON object");
+    return {};
+}
+
+Result<void> check_ulimits(const ContainerSpec& spec) {
+    static constexpr std::string_view known[] = {"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue",
+                                                 "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+    for (const Ulimit& limit : spec.ulimits) {
+        if (std::find(std::begin(known), std::end(known), limit.name) == std::end(known))
+            return bad("invalid ulimit type: " + limit.name);
+        if (limit.hard != -1 && (limit.soft == -1 || limit.soft > limit.hard))
+            return bad("ulimit soft limit must be less than or equal to hard limit: " + std::to_string(limit.soft) + " > " +
+                       std::to_string(limit.hard));
+    }
+    return {};
+}
+
+Result<void> check_log(const LogConfig& log) {
+    if (log.type.empty() || log.type == "json-file") {
+        static constexpr std::string_view known[] = {"max-size", "max-file", "compress", "labels", "labels-regex", "env",
+                                                     "env-regex", "tag", "mode", "max-buffer-size"};
+        for (const auto& [name, value] : log.options) {
+            if (std::find(std::begin(known), std::end(known), name) == std::end(known))
+                return bad("unknown log opt '" + name + "' for json-file log driver");
+            if (name == "max-size" && parse_ram_size(value) < 0) return bad("invalid size: '" + value + "'");
+            if (name != "max-file") continue;
+            int files = 0;
+            const auto parsed = std::from_chars(value.data(), value.data() + value.size(), files);
+            if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size())
+                return bad("strconv.Atoi: parsing \"" + value + "\": invalid syntax");
+            if (files < 1) return bad("max-file cannot be less than 1");
+        }
+        return {};
+    }
+    if (log.type == "none") return {};
+    return bad("logger: no log driver named '" + log.type + "' is registered");
+}
+
+Result<void> check_modes(const ContainerSpec& spec) {
+    const auto shares = [](const std::string& mode) { return mode.starts_with("container:"); };
+    static constexpr std::string_view ipc[] = {"", "none", "private", "shareable", "host"};
+    if (!shares(spec.ipc_mode) && std::find(std::begin(ipc), std::end(ipc), spec.ipc_mode) == std::end(ipc))
+        return bad("invalid IPC mode: " + spec.ipc_mode);
+    if (!shares(spec.pid_mode) && !spec.pid_mode.empty() && spec.pid_mode != "host")
+        return bad("invalid PID mode: " + spec.pid_mode);
+    if (!spec.uts_mode.empty() && spec.uts_mode != "host") return bad("invalid UTS mode: " + spec.uts_mode);
+    if (!spec.cgroupns_mode.empty() && spec.cgroupns_mode != "private" && spec.cgroupns_mode != "host")
+        return bad("invalid cgroup namespace mode: " + spec.cgroupns_mode);
+    if (!spec.userns_mode.empty() && spec.userns_mode != "host") return bad("invalid user namespace mode: " + spec.userns_mode);
+    if (!spec.runtime.empty() && spec.runtime != "runc")
+        return bad("unknown or invalid runtime name: " + spec.runtime);
+    if (!spec.isolation.empty() && spec.isolation != "default")
+        return bad("invalid isolation '" + spec.isolation + "' on linux");
+    if (shares(spec.network_mode))
+        return fail(ErrorKind::not_implemented, "network mode " + spec.network_mode + " is not supported by this engine yet");
+    return {};
+}
+
+Result<void> check_host_config(const ContainerSpec& spec) {
+    TRY_VOID(check_memory(spec));
+    TRY_VOID(check_cpu(spec));
+    if (spec.oom_score_adj < -1000 || spec.oom_score_adj > 1000)
+        return bad("Invalid value " + std::to_string(spec.oom_score_adj) + ", range for oom score adj is [-1000, 1000]");
+    for (const std::string& host : spec.extra_hosts) {
+        const std::size_t split = host.find_first_of(":=");
+        if (split == std::string::npos || split == 0) return bad("bad format for add-host: \"" + host + "\"");
+    }
+    TRY_VOID(check_restart_policy(spec));
+    auto capabilities = container_capabilities(spec.cap_add, spec.cap_drop, spec.privileged);
+    if (!capabilities) return tl::unexpected<Error>(std::move(capabilities.error()));
+    for (const std::string& option : spec.security_opt) {
+        TRY_VOID(check_security_option(option));
+    }
+    TRY_VOID(check_ulimits(spec));
+    TRY_VOID(check_log(spec.log));
+    TRY_VOID(check_modes(spec));
+    return check_mounts(spec);
+}
+
+// Fields of HostConfig that are kept and shown only, and when they ask for something.
+struct Unheeded {
+    std::string_view field;
+    std::string_view what;
+};
+constexpr Unheeded unheeded[] = {
+    {"PortBindings", "published ports"},
+    {"PublishAllPorts", "published ports"},
+    {"Links", "links"},
+    {"VolumesFrom", "volumes of other containers"},
+    {"Devices", "devices"},
+    {"DeviceCgroupRules", "device rules"},
+    {"DeviceRequests", "device requests"},
+    {"StorageOpt", "storage options"},
+    {"BlkioWeight", "block I/O weight"},
+    {"BlkioWeightDevice", "block I/O weights of devices"},
+    {"BlkioDeviceReadBps", "block I/O limits"},
+    {"BlkioDeviceWriteBps", "block I/O limits"},
+    {"BlkioDeviceReadIOps", "block I/O limits"},
+    {"BlkioDeviceWriteIOps", "block I/O limits"},
+    {"CpuRealtimePeriod", "CPU real-time limits"},
+    {"CpuRealtimeRuntime", "CPU real-time limits"},
+    {"CpusetCpus", "CPU sets"},
+    {"CpusetMems", "memory node sets"},
+    {"KernelMemory", "the kernel memory limit"},
+    {"KernelMemoryTCP", "the kernel TCP memory limit"},
+    {"MemoryReservation", "the memory reservation"},
+    {"MemorySwappiness", "memory swappiness"},
+    {"OomKillDisable", "disabling the OOM killer"},
+    {"Init", "the init process"},
+    {"CgroupParent", "the parent control group"},
+};
+
+bool asks_for_something(simdjson::dom::element value) {
+    using simdjson::dom::element_type;
+    switch (value.type()) {
+        case element_type::NULL_VALUE: return false;
+        case element_type::BOOL: return value.get_bool().value_unsafe();
+        case element_type::STRING: return !value.get_string().value_unsafe().empty();
+        case element_type::INT64: return value.get_int64().value_unsafe() > 0;
+        case element_type::ARRAY: return value.get_array().value_unsafe().size() > 0;
+        case element_type::OBJECT: return value.get_object().value_unsafe().size() > 0;
+        default: return true;
+    }
+}
+
+}  // namespace
+
+std::int64_t parse_ram_size(std::string_view text) {
+    double number = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (parsed.ec != std::errc{} || number < 0) return -1;
+    std::string unit(parsed.ptr, text.data() + text.size());
+    for (char& c : unit) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    if (unit.starts_with(' ')) unit.erase(0, 1);
+    if (unit.ends_with("ib")) unit.erase(unit.size() - 2);
+    if (unit.ends_with("b")) unit.erase(unit.size() - 1);
+    static constexpr std::string_view units = "kmgtp";
+    if (unit.empty()) return static_cast<std::int64_t>(number);
+    const std::size_t power = units.find(unit);
+    if (unit.size() != 1 || power == std::string_view::npos) return -1;
+    for (std::size_t i = 0; i <= power; ++i) number *= 1024;
+    return number < 9e18 ? static_cast<std::int64_t>(number) : -1;
+}
+
+Result<void> check_spec(const ContainerSpec& spec) {
+    TRY_VOID(check_config(spec));
+    return check_host_config(spec);
+}
+
+std::vector<std::string> spec_warnings(const ContainerSpec& spec) {
+    std::vector<std::string> out;
+    const auto warn = [&out](std::string_view what) {
+        std::string text = "This engine does not act upon " + std::string(what) + " yet";
+        if (std::find(out.begin(), out.end(), text) == out.end()) out.push_back(std::move(text));
+    };
+    const std::string& network = spec.network_mode;
+    if (network.empty() || network == "default" || network == "bridge")
+        out.emplace_back("The bridge network is not available yet: the container has no network but loopback");
+    simdjson::dom::parser parser;
+    simdjson::dom::element host;
+    if (parser.parse(spec.host_config_json.data(), spec.host_config_json.size()).get(host) == simdjson::SUCCESS) {
+        for (const Unheeded& each : unheeded) {
+            simdjson::dom::element value;
+            if (host[each.field].get(value) == simdjson::SUCCESS && asks_for_something(value)) warn(each.what);
+        }
+    }
+    for (const MountSpec& mount : mounts_of(spec))
+        if (mount.type == MountType::volume) warn("volumes");
+    if (!spec.volumes.empty()) warn("volumes");
+    if (!spec.restart.name.empty() && spec.restart.name != "no") warn("restart policies");
+    if (spec.healthcheck && !spec.healthcheck->test.empty() && spec.healthcheck->test[0] != "NONE") warn("health checks");
+    for (const std::string* mode : {&spec.ipc_mode, &spec.pid_mode})
+        if (mode->starts_with("container:")) warn("namespaces of other containers");
+    if (spec.log.options.contains("compress")) warn("compressed log files");
+    return out;
+}
+
+}  // namespace engine::runtime
