@@ -168,6 +168,7 @@ Task<void> Engine::open_services() {
     runtime::ContainerService::Options container_options;
     container_options.data_root = data;
     container_options.exec_root = options_.exec_root;
+    container_options.worker_path = self;
     container_options.cgroup_parent = options_.cgroup_parent;
     CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_, events_));
     images_->on_event([this](std::string_view action, const storage::ImageEvent& event) {

@@ -7,6 +7,7 @@
 #include "engine/options.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/seccomp_compiler.h"
 #include "engine/storage/worker.h"
 
 namespace {
@@ -41,7 +42,9 @@ Result<void> serve(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc > 1 && std::strcmp(argv[1], "worker") == 0) return storage::worker_main(argc - 2, argv + 2);
+    const bool worker = argc > 1 && std::strcmp(argv[1], "worker") == 0;
+    if (worker && argc == 4 && std::strcmp(argv[2], "seccomp") == 0) return runtime::seccomp_worker_main(argv[3]);
+    if (worker) return storage::worker_main(argc - 2, argv + 2);
     auto options = parse_options(argc, argv);
     if (!options) {
         std::fprintf(stderr, "dockercd: %s\n", options.error().message().c_str());

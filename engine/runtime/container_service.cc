@@ -15,6 +15,7 @@
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_name.h"
 #include "engine/runtime/image_config.h"
+#include "engine/runtime/linux/capabilities.h"
 #include "engine/runtime/names_generator.h"
 #include "engine/runtime/spec_json.h"
 
@@ -33,7 +34,8 @@ int exit_code_of(int wait_status) {
 
 ContainerService::ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper,
                                    Events& events)
-    : options_(std::move(options)), db_(db), images_(images), keeper_(keeper), events_(events) {}
+    : options_(std::move(options)), db_(db), images_(images), keeper_(keeper), events_(events),
+      seccomp_(options_.worker_path) {}
 
 Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options, storage::Database& db,
                                                                  storage::ImageStore& images, KeeperClient& keeper,
@@ -47,9 +49,17 @@ Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options
     }
     TRY_VOID(service->recover());
     auto* raw = service.get();
+    raw->scope_.spawn("seccomp", raw->compile_default_filter());
     keeper.on_exit([raw](KeeperExit exit) { raw->keeper_exit(exit); });
     keeper.on_lost([raw] { raw->keeper_lost(); });
     return service;
+}
+
+// Ahead of the first start, beside the first requests.
+Task<void> ContainerService::compile_default_filter() {
+    auto compiled = co_await seccomp_.filter(std::string(), default_capabilities());
+    if (!compiled) log_error("the default seccomp profile: " + compiled.error().message());
+    co_return Result<void>{};
 }
 
 Task<void> ContainerService::close() {

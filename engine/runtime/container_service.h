@@ -13,7 +13,7 @@
 #include "engine/runtime/event.h"
 #include "engine/runtime/keeper_client.h"
 #include "engine/runtime/linux/cgroup.h"
-#include "engine/runtime/linux/seccomp.h"
+#include "engine/runtime/seccomp_compiler.h"
 #include "engine/storage/database.h"
 #include "engine/storage/image_store.h"
 
@@ -52,6 +52,7 @@ public:
         std::string data_root;
         std::string exec_root;
         std::string cgroup_parent;
+        std::string worker_path;  // the dockercd binary
     };
     // db, images, keeper and events outlive the service.
     static Result<std::unique_ptr<ContainerService>> open(Options options, storage::Database& db,
@@ -87,6 +88,7 @@ private:
     void recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings);
     void adopt(std::shared_ptr<Container> container, KeeperHolding& holding);
     void keeper_exit(const KeeperExit& exit);
+    Task<void> compile_default_filter();
     void keeper_lost();
     Task<void> end_orphan(std::shared_ptr<Container> container);
     void sweep_cgroups(const std::shared_ptr<Container>& container);
@@ -122,7 +124,7 @@ private:
     KeeperClient& keeper_;
     Events& events_;
     CgroupHost cgroups_;
-    SeccompCache seccomp_;
+    SeccompCompiler seccomp_;
     std::map<std::string, std::shared_ptr<Container>, std::less<>> containers_;
     std::map<std::string, std::string, std::less<>> ids_by_name_;
     reactor::Scope scope_{"containers"};

@@ -140,23 +140,11 @@ CgroupLimits limits_of(const ContainerSpec& spec) {
     return limits;
 }
 
-Result<void> apply_security(const ContainerSpec& spec, SeccompCache& cache, LaunchInput& input) {
-    TRY(input.capabilities, container_capabilities(spec.cap_add, spec.cap_drop, spec.privileged));
-    std::string profile;
-    bool confined = !spec.privileged;
-    for (const std::string& option : spec.security_opt) {
-        if (option == "no-new-privileges" || option == "no-new-privileges=true" || option == "no-new-privileges:true" ||
-            option == "no-new-privileges=1") {
-            input.no_new_privs = true;
-        } else if (option == "seccomp=unconfined" || option == "seccomp:unconfined") {
-            confined = false;
-        } else if (option.starts_with("seccomp=") && option != "seccomp=builtin") {
-            profile = option.substr(8);
-        }
-    }
-    if (!confined) return {};
-    TRY(input.seccomp_bpf, cache.filter(profile, input.capabilities));
-    return {};
+bool forbids_new_privileges(const ContainerSpec& spec) {
+    return std::any_of(spec.security_opt.begin(), spec.security_opt.end(), [](const std::string& option) {
+        return option == "no-new-privileges" || option == "no-new-privileges=true" ||
+               option == "no-new-privileges:true" || option == "no-new-privileges=1";
+    });
 }
 
 Result<std::vector<std::uint32_t>> additional_groups(const ContainerSpec& spec) {
@@ -215,6 +203,19 @@ Result<void> check_network(const std::string& mode) {
 
 }  // namespace
 
+Result<SeccompWish> seccomp_wish(const ContainerSpec& spec) {
+    SeccompWish wish;
+    TRY(wish.capabilities, container_capabilities(spec.cap_add, spec.cap_drop, spec.privileged));
+    wish.confined = !spec.privileged;
+    for (const std::string& option : spec.security_opt) {
+        if (!option.starts_with("seccomp=") && !option.starts_with("seccomp:")) continue;
+        const std::string value = option.substr(8);
+        if (value == "unconfined") wish.confined = false;
+        if (value != "unconfined" && value != "builtin") wish.profile = value;
+    }
+    return wish;
+}
+
 Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsPlan& rootfs, const LaunchContext& context) {
     const ContainerSpec& spec = c.spec;
     TRY_VOID(check_network(spec.network_mode));
@@ -238,7 +239,10 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.resolv_conf_path = context.container_directory + "/resolv.conf";
     input.shm_size = static_cast<std::uint64_t>(spec.shm_size > 0 ? spec.shm_size : kShmSizeDefault);
     input.privileged = spec.privileged;
-    TRY_VOID(apply_security(spec, *context.seccomp, input));
+    TRY(const SeccompWish wish, seccomp_wish(spec));
+    input.capabilities = wish.capabilities;
+    if (wish.confined) input.seccomp_bpf = context.seccomp_filter;
+    input.no_new_privs = forbids_new_privileges(spec);
     TRY(input.rlimits, rlimits_of(spec));
     input.oom_score_adj = static_cast<int>(spec.oom_score_adj);
     input.cgroups = container_cgroups(*context.cgroups, context.cgroup_parent, c.id, limits_of(spec));

@@ -4,19 +4,26 @@
 #include "engine/runtime/container.h"
 #include "engine/runtime/linux/cgroup.h"
 #include "engine/runtime/linux/launch_plan.h"
-#include "engine/runtime/linux/seccomp.h"
 #include "engine/storage/storage_backend.h"
 
 namespace engine::runtime {
 
 struct LaunchContext {
     const CgroupHost* cgroups = nullptr;
-    SeccompCache* seccomp = nullptr;
+    std::string seccomp_filter;  // for seccomp_wish(); empty: unconfined
     std::string cgroup_parent;
     std::string data_root;
     std::string mount_point;     // where the child mounts a rootfs before it pivots
     std::string container_directory;
 };
+
+// Which filter the container needs.
+struct SeccompWish {
+    bool confined = true;
+    std::string profile;  // Docker's JSON; "" for the default one
+    std::uint64_t capabilities = 0;
+};
+Result<SeccompWish> seccomp_wish(const ContainerSpec& spec);
 
 Result<LaunchInput> make_launch_input(const Container& container, const storage::RootfsPlan& rootfs,
                                       const LaunchContext& context);

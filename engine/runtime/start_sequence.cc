@@ -119,7 +119,12 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     CO_TRY(auto rootfs, co_await images_.prepare_rootfs(c.id, c.image_id));
     LaunchContext context;
     context.cgroups = &cgroups_;
-    context.seccomp = &seccomp_;
+    CO_TRY(const auto wish, seccomp_wish(c.spec));
+    if (wish.confined) {
+        std::string profile = wish.profile;
+        CO_TRY(const auto filter, co_await seccomp_.filter(std::move(profile), wish.capabilities));
+        context.seccomp_filter = *filter;
+    }
     context.cgroup_parent = options_.cgroup_parent;
     context.data_root = options_.data_root;
     context.mount_point = options_.data_root + "/rootfs";

@@ -154,7 +154,7 @@ protected:
         in.env = {"PATH=/usr/bin:/bin", "A=b"};
         in.hostname = "inside";
         in.capabilities = default_capabilities();
-        in.seccomp_bpf = *seccomp_.filter("", in.capabilities);
+        in.seccomp_bpf = *compile_seccomp(default_seccomp_profile(), in.capabilities);
         std::string own = "c" + std::to_string(counter_);
         fs::create_directories(directory_ / "data" / own / "upper");
         fs::create_directories(directory_ / "data" / own / "work");
@@ -231,7 +231,6 @@ protected:
     fs::path directory_;
     std::string parent_;
     CgroupHost host_;
-    SeccompCache seccomp_;
     UniqueFd engine_;
     std::vector<std::string> ids_;
     int counter_ = 0;

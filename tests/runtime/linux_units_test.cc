@@ -91,17 +91,16 @@ TEST(Capabilities, AddDropPrivileged) {
     EXPECT_EQ(unknown.error().message(), "invalid CapAdd: unknown capability: \"CAP_FOO\"");
 }
 
-TEST(Seccomp, DefaultProfileCompilesOnce) {
-    SeccompCache cache;
-    auto filter = cache.filter("", default_capabilities());
+TEST(Seccomp, ProfilesCompile) {
+    auto filter = compile_seccomp(default_seccomp_profile(), default_capabilities());
     ASSERT_TRUE(filter) << filter.error().message();
     EXPECT_EQ(filter->size() % sizeof(sock_filter), 0u);
     EXPECT_GT(filter->size(), 100 * sizeof(sock_filter));
     EXPECT_LT(filter->size(), BPF_MAXINSNS * sizeof(sock_filter));
-    EXPECT_NE(*filter, *cache.filter("", all_capabilities()));
-    EXPECT_FALSE(cache.filter("{", 0));
-    EXPECT_FALSE(cache.filter("{\"defaultAction\":\"NONE\"}", 0));
-    EXPECT_TRUE(cache.filter("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"chmod\",\"action\":"
+    EXPECT_NE(*filter, *compile_seccomp(default_seccomp_profile(), all_capabilities()));
+    EXPECT_FALSE(compile_seccomp("{", 0));
+    EXPECT_FALSE(compile_seccomp("{\"defaultAction\":\"NONE\"}", 0));
+    EXPECT_TRUE(compile_seccomp("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"chmod\",\"action\":"
                              "\"SCMP_ACT_ERRNO\"}]}", 0));
 }
 

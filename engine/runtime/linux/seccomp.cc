@@ -259,13 +259,4 @@ Result<std::string> compile_seccomp(std::string_view profile_json, uint64_t capa
     return export_filter(context.get());
 }
 
-Result<std::string> SeccompCache::filter(const std::string& profile_json, uint64_t capabilities) {
-    std::pair<std::string, uint64_t> key(profile_json, capabilities);
-    if (auto found = filters_.find(key); found != filters_.end()) return found->second;
-    TRY(std::string bytes, compile_seccomp(profile_json.empty() ? default_seccomp_profile() : profile_json, capabilities));
-    if (filters_.size() >= kLimit) filters_.clear();
-    filters_.emplace(std::move(key), bytes);
-    return bytes;
-}
-
 }  // namespace engine::runtime
