@@ -14,7 +14,7 @@ if(ENGINE_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 if(ENGINE_FUZZ)
-  add_compile_options(-O1 -g -fsanitize=fuzzer-no-link,address,undefined)
+  add_compile_options(-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=function)
   add_link_options(-fsanitize=address,undefined)
 endif()
 

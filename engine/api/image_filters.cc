@@ -3,12 +3,10 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
+#include "engine/api/time_parameter.h"
 #include "engine/reactor/try.h"
-#include "engine/runtime/json_log_reader.h"
-#include "engine/storage/config_changes.h"
 
 namespace engine::api {
 namespace {
@@ -21,20 +19,6 @@ Result<std::optional<bool>> dangling_wanted(const Filters& filters) {
     std::string all;
     for (const auto& value : values) all += (all.empty() ? "" : " ") + value;
     return fail(ErrorKind::invalid, "invalid filter 'dangling=[" + all + "]'");
-}
-
-// Seconds since 1970 with a fraction, RFC 3339, a date, or a duration back from now.
-Result<Nanoseconds> point_in_time(const std::string& text) {
-    std::int64_t ns = 0;
-    if (runtime::parse_rfc3339(text, ns) || runtime::parse_rfc3339(text + "T00:00:00Z", ns) ||
-        runtime::parse_rfc3339(text + "Z", ns))
-        return ns;
-    const char* end = text.data() + text.size();
-    std::int64_t seconds = 0;
-    const auto whole = std::from_chars(text.data(), end, seconds);
-    if (whole.ec == std::errc{} && (whole.ptr == end || *whole.ptr == '.')) return seconds * second;
-    if (const auto back = storage::parse_duration(text)) return realtime_ns() - *back;
-    return fail(ErrorKind::invalid, "invalid filter 'until=[" + text + "]': failed to parse value as time or duration");
 }
 
 // path.Match of Go: `*` stops at a slash. The whole familiar name or the name without tag.
@@ -69,8 +53,8 @@ Result<Window> window_of(const storage::ImageStore& store, const Filters& filter
         window.after = std::max(window.after, image_facts(image).created);
     }
     for (const auto& text : filter_values(filters, "until")) {
-        TRY(const Nanoseconds until, point_in_time(text));
-        window.before = std::min(window.before, until);
+        TRY(const auto until, parse_time(text, realtime_ns()));
+        if (until) window.before = std::min(window.before, *until);
     }
     return window;
 }
