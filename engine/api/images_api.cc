@@ -2,6 +2,7 @@
 
 #include "engine/api/image_filters.h"
 #include "engine/api/image_json.h"
+#include "engine/api/limits.h"
 #include "engine/api/services.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
@@ -105,6 +106,16 @@ Result<std::string> import_config(const Request& request, const std::string& com
     return w.take();
 }
 
+// A client that still sends its archive does not hear why it was refused: it is heard out first.
+Task<void> hear_out(ByteSource* body) {
+    std::vector<std::byte> buffer(body_buffer_bytes);
+    const std::span<std::byte> room(buffer);
+    while (true) {
+        CO_TRY(const auto got, co_await body->read(room));
+        if (got == 0) co_return Result<void>{};
+    }
+}
+
 }  // namespace
 
 // dockerd has begun its answer before it knows: an archive it cannot load is told in the stream of a 200.
@@ -122,6 +133,7 @@ Task<void> load_images(Services& services, Request& request, Response& response)
         }
     } else {
         body = stream_error(result.error());
+        CO_TRY_VOID(co_await hear_out(request.body));
     }
     const std::string_view text = body;
     auto sent = co_await response.send(200, "application/json", text);
@@ -142,10 +154,14 @@ Task<void> create_image(Services& services, Request& request, Response& response
     CO_TRY(std::string reference, reference_of(request));
     CO_TRY(std::string config, import_config(request, comment));
     ByteSource& body = *request.body;
-    CO_TRY(const std::string id, co_await services.images->import(body, std::move(config), std::move(comment),
-                                                                  std::move(reference), request.stop));
+    auto id = co_await services.images->import(body, std::move(config), std::move(comment), std::move(reference),
+                                               request.stop);
+    if (!id) {
+        CO_TRY_VOID(co_await hear_out(request.body));
+        co_return fail(std::move(id).error());
+    }
     json::Writer w;
-    w.begin_object().field("status", id);
+    w.begin_object().field("status", *id);
     const std::string answer = line(w);
     const std::string_view text = answer;
     auto sent = co_await response.send(200, "application/json", text);

@@ -56,7 +56,7 @@ private:
     IntrusiveList<Scope> scopes_;
     Runnable* ready_head_ = nullptr;
     Runnable* ready_tail_ = nullptr;
-    const char* slowest_name_ = "";
+    [[maybe_unused]] const char* slowest_name_ = "";
     LoopCounters counters_;
     Nanoseconds now_ = 0;
     Options options_;
