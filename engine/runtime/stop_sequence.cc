@@ -95,7 +95,8 @@ Task<WaitAnswer> ContainerService::wait(std::shared_ptr<Container> container, Wa
             answer.error = "the container was removed before it was started";
     }
     answer.exit_code = container->state.exit_code;
-    if (answer.error.empty()) answer.error = container->state.error;
+    // A removal that went well clears the error of a failed start, at dockerd too: `docker run --rm` tells it once.
+    if (answer.error.empty() && condition != WaitCondition::removed) answer.error = container->state.error;
     co_return answer;
 }
 
