@@ -35,7 +35,8 @@ Result<WaitCondition> wait_condition(const Request& request) {
     return fail(ErrorKind::invalid, "invalid condition: \"" + std::string(text) + "\"");
 }
 
-// Walking the trees is a worker's: only when asked for.
+}  // namespace
+
 Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr<runtime::Container> container, bool wanted,
                                              reactor::StopToken stop) {
     if (!wanted) co_return std::optional<ContainerSizes>();
@@ -47,8 +48,6 @@ Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr
     sizes.whole = sizes.writable + (image ? image->size : 0);
     co_return std::optional<ContainerSizes>(sizes);
 }
-
-}  // namespace
 
 Task<void> list_containers(Services& services, Request& request, Response& response) {
     ContainerQuery query;

@@ -15,7 +15,6 @@ constexpr ApiVersion config_without_container_fields{1, 50};
 constexpr ApiVersion no_container_config{1, 45};
 constexpr ApiVersion no_virtual_size{1, 44};
 constexpr ApiVersion empty_lists{1, 43};
-constexpr ApiVersion containers_counted{1, 51};
 
 // The image's JSON for as long as this lives; an empty object when it is not JSON.
 class ImageDocument {
@@ -206,7 +205,7 @@ void write_image_summary(json::Writer& w, const ImageSummary& summary, ApiVersio
     const storage::Image& image = summary.image;
     const bool none = version < empty_lists && image.tags.empty() && image.digests.empty();
     w.begin_object();
-    w.field("Containers", version < containers_counted ? -1 : summary.containers);
+    w.field("Containers", summary.containers);
     w.field("Created", summary.created).field("Id", image.id).key("Labels");
     const ImageFacts facts = image_facts(image);
     if (facts.labels.empty()) {

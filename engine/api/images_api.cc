@@ -15,6 +15,7 @@ namespace {
 
 constexpr ApiVersion shared_size_asked{1, 42};
 constexpr ApiVersion reference_filter{1, 25};
+constexpr ApiVersion containers_counted{1, 51};
 
 // One message of a progress stream.
 std::string line(json::Writer& w) {
@@ -180,7 +181,8 @@ Task<void> list_images(Services& services, Request& request, Response& response)
     w.begin_array();
     for (ImageSummary& summary : summaries) {
         if (shared) summary.shared_size = services.images->shared_size(summary.image.id);
-        summary.containers = static_cast<std::int64_t>(users(summary.image.id).size());
+        if (request.version >= containers_counted)
+            summary.containers = static_cast<std::int64_t>(users(summary.image.id).size());
         write_image_summary(w, summary, request.version);
     }
     w.end_array();

@@ -2,6 +2,7 @@
 
 #include "engine/api/absent_api.h"
 #include "engine/api/containers_api.h"
+#include "engine/api/disk_usage_api.h"
 #include "engine/api/events_api.h"
 #include "engine/api/images_api.h"
 #include "engine/api/system_api.h"
@@ -14,6 +15,7 @@ constexpr Route table[] = {
     {"HEAD", "/_ping", get_ping},
     {"GET", "/version", get_version},
     {"GET", "/info", get_info},
+    {"GET", "/system/df", get_disk_usage, Watch::client},
     {"GET", "/events", stream_events, Watch::client},
     {"GET", "/containers/json", list_containers},
     {"GET", "/containers/{}/json", inspect_container},

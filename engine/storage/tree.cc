@@ -244,7 +244,8 @@ Result<void> apply_layer(int from, int into, bool verbatim) {
 
 namespace {
 
-Result<void> add_sizes(int folder, const char* name, size_t depth, std::set<std::pair<dev_t, ino_t>>& linked, int64_t& sum) {
+Result<void> add_sizes(int folder, const char* name, size_t depth, std::set<std::pair<dev_t, ino_t>>& linked,
+                       int64_t& sum) {
     if (depth > limits::tree_depth_max) return fail(ErrorKind::too_large, "folders are nested too deeply");
     TRY(const Dir dir, open_dir(folder, name));
     while (const dirent* item = ::readdir(dir.get())) {
