@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -30,6 +31,14 @@ Result<void> make_directory(const std::string& path, unsigned mode) {
     if (error) return fail_errno(error.value(), "making " + path);
     if (chmod(path.c_str(), mode) != 0) return fail_errno(errno, "chmod " + path);
     return {};
+}
+
+// Each container takes a few; a service manager's soft limit is 1024 for the sake of select(2), which nobody uses here.
+void raise_descriptor_limit() {
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 // One engine for each root: two would overwrite each other's rows, or take each other's keeper away.
@@ -79,9 +88,12 @@ std::string filesystem_name(const std::string& path) {
     }
 }
 
-// The driver asked for, or what the file system can do.
-Result<bool> choose_overlay(const Options& options) {
+// The driver asked for, the one this data root has been used with (a full disk must not change it), or what the file
+// system can do.
+Result<bool> choose_overlay(const Options& options, storage::Database& db) {
     if (options.storage_driver == "vfs") return false;
+    TRY(const auto known, db.meta("storage_driver"));
+    if (options.storage_driver.empty() && known) return *known == "overlay2";
     auto works = storage::check_overlay(options.data_root);
     if (works) return true;
     if (!options.storage_driver.empty())
@@ -103,6 +115,7 @@ Result<std::unique_ptr<Engine>> Engine::create(Options options) {
         TRY(engine->exec_lock_, lock_root(engine->options_.exec_root, "exec root", "--exec-root"));
     }
     TRY_VOID(engine->gather_facts());
+    raise_descriptor_limit();
     sigset_t taken;
     sigemptyset(&taken);
     for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&taken, signal);
@@ -153,9 +166,13 @@ api::ObjectCounts Engine::count() const {
 Task<void> Engine::open_services() {
     const std::string& data = options_.data_root;
     CO_TRY(db_, storage::Database::open(data + "/state.db"));
-    CO_TRY(const bool overlay, choose_overlay(options_));
+    CO_TRY(const bool overlay, choose_overlay(options_, *db_));
     backend_ = overlay ? storage::make_overlay_backend(data) : storage::make_copy_backend(data);
     services_.facts.storage_driver = backend_->name();
+    CO_TRY(const auto known_driver, db_->meta("storage_driver"));
+    if (known_driver != services_.facts.storage_driver) {
+        CO_TRY_VOID(db_->set_meta("storage_driver", services_.facts.storage_driver));
+    }
     std::error_code error;
     const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
     if (error) co_return fail_errno(error.value(), "/proc/self/exe");

@@ -105,7 +105,7 @@ Task<void> Connection::call_handler(Response* response) {
     CO_TRY_VOID(parse_target(request_));
     CO_TRY(request_.version, take_version(request_.path));
     CO_TRY(auto route, router_->find(request_));
-    if (route->watch == Watch::client) co_return co_await watched(response, route);
+    if (route->watch != Watch::no) co_return co_await watched(response, route);
     co_return co_await route->handler(router_->services(), request_, *response);
 }
 
@@ -114,7 +114,7 @@ Task<void> Connection::watched(Response* response, const Route* route) {
     reactor::StopSource gone(stop_);
     reactor::Scope watcher("client watch");
     request_.stop = gone.token();
-    watcher.spawn("watch client", watch_client(&gone, watcher.token()));
+    watcher.spawn("watch client", watch_client(&gone, route->watch, watcher.token()));
     auto handled = co_await route->handler(router_->services(), request_, *response);
     watcher.request_stop();
     CO_TRY_VOID(co_await watcher.join());
@@ -122,8 +122,9 @@ Task<void> Connection::watched(Response* response, const Route* route) {
     co_return handled;
 }
 
-Task<void> Connection::watch_client(reactor::StopSource* gone, reactor::StopToken answered) {
-    CO_TRY(auto events, co_await io::poll(fd_.get(), POLLRDHUP | POLLHUP | POLLERR, answered));
+Task<void> Connection::watch_client(reactor::StopSource* gone, Watch watch, reactor::StopToken answered) {
+    const unsigned wanted = POLLHUP | POLLERR | (watch == Watch::client ? POLLRDHUP : 0);
+    CO_TRY(auto events, co_await io::poll(fd_.get(), wanted, answered));
     ignore_result(events, "any of them means the client is gone");
     gone->request_stop();
     co_return Result<void>{};

@@ -36,7 +36,7 @@ private:
     Task<void> answer();
     Task<void> call_handler(Response* response);
     Task<void> watched(Response* response, const Route* route);
-    Task<void> watch_client(reactor::StopSource* gone, reactor::StopToken answered);
+    Task<void> watch_client(reactor::StopSource* gone, Watch watch, reactor::StopToken answered);
     Task<std::size_t> read_body(std::span<std::byte> buffer);
     Task<bool> drain_body();            // false: too much is left, the connection ends
     Task<std::size_t> receive(reactor::StopToken stop);

@@ -18,6 +18,7 @@ using Handler = Task<void> (*)(Services& services, Request& request, Response& r
 enum class Watch : unsigned char {
     no,       // the answer comes at once, or depends on the client's own bytes
     client,   // the handler may wait long: its token stops when the client goes away
+    hangup,   // the same, but a client that only says it will send no more still listens
 };
 
 struct Route {

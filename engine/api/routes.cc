@@ -24,7 +24,7 @@ constexpr Route table[] = {
     {"POST", "/containers/{}/stop", stop_container},
     {"POST", "/containers/{}/kill", kill_container},
     {"POST", "/containers/{}/wait", wait_container, Watch::client},
-    {"POST", "/containers/{}/attach", attach_container},
+    {"POST", "/containers/{}/attach", attach_container, Watch::hangup},
     {"POST", "/containers/{}/resize", resize_container},
     {"DELETE", "/containers/{}", remove_container},
     {"GET", "/images/json", list_images},

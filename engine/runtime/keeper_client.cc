@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 
 #include "engine/reactor/child_process.h"
@@ -259,6 +260,11 @@ void KeeperClient::dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds
             pending->started.pid = reply.pid;
             pending->started.pidfd = take(kFdPidfd);
             pending->error = reply.type == KeeperMessage::failed ? (reply.error != 0 ? reply.error : EIO) : 0;
+            // No descriptor was free here. The keeper has not told its end, so the number still is this process's.
+            if (pending->error == 0 && !pending->started.pidfd) {
+                ::kill(reply.pid, SIGKILL);
+                pending->error = EMFILE;
+            }
             pending->answered.set();
             break;
         }

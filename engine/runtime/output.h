@@ -20,6 +20,8 @@ class Attachment : public reactor::ListNode {
 public:
     Attachment(bool wants_stdout, bool wants_stderr, bool framed)
         : wants_stdout_(wants_stdout), wants_stderr_(wants_stderr), framed_(framed) {}
+    // A reader that is held back for us goes on.
+    ~Attachment() { drained_.notify_all(); }
     // Copies what comes to `sink` until the output ends, the client fails or `stop` fires.
     Task<void> copy_to(ByteSink* sink, reactor::StopToken stop);
     // Nothing more will come; copy_to ends when it has passed on what there is.

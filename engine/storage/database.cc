@@ -69,9 +69,10 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
     sqlite3_extended_result_codes(handle, 1);
     sqlite3_busy_timeout(handle, 0);
     const auto set_up = [&]() -> Result<void> {
+        // Exclusive before WAL: then its index lives in memory, and a full disk can be read from.
+        TRY_VOID(db->execute("PRAGMA locking_mode=EXCLUSIVE"));
         TRY_VOID(db->execute("PRAGMA journal_mode=WAL"));
         TRY_VOID(db->execute("PRAGMA synchronous=OFF"));
-        TRY_VOID(db->execute("PRAGMA locking_mode=EXCLUSIVE"));
         TRY_VOID(db->execute("PRAGMA wal_autocheckpoint=4000"));
         return db->execute(schema);
     };

@@ -23,6 +23,7 @@ namespace engine::storage {
 namespace {
 
 constexpr Nanoseconds sweep_delay = 100 * millisecond;  // gathers the trees of many short lives
+constexpr Nanoseconds sweep_retry = 1 * second;
 constexpr std::size_t trees_per_sweep = 256;            // names on one command line
 
 std::string now_text() {
@@ -391,11 +392,18 @@ Task<void> ImageStore::sweep() {
     while (!trash_.empty()) {
         auto waited = co_await reactor::sleep_for(sweep_delay, stop);
         if (!waited) break;
-        const auto taken = std::min(trash_.size(), trees_per_sweep);
+        const auto taken = static_cast<std::ptrdiff_t>(std::min(trash_.size(), trees_per_sweep));
+        std::vector<std::string> trees(trash_.begin(), trash_.begin() + taken);
         std::vector<std::string> arguments = {"remove"};
-        arguments.insert(arguments.end(), trash_.begin(), trash_.begin() + static_cast<std::ptrdiff_t>(taken));
-        trash_.erase(trash_.begin(), trash_.begin() + static_cast<std::ptrdiff_t>(taken));
+        arguments.insert(arguments.end(), trees.begin(), trees.end());
+        trash_.erase(trash_.begin(), trash_.begin() + taken);
         auto record = co_await run_worker(std::move(arguments), nullptr, stop);
+        if (!record && record.error().kind() == ErrorKind::exhausted) {  // no descriptors or no memory now: later
+            trash_.insert(trash_.end(), trees.begin(), trees.end());
+            auto slept = co_await reactor::sleep_for(sweep_retry, stop);
+            ignore_result(slept, "the loop's own wait sees a stop");
+            continue;
+        }
         auto answer =
             record ? decode_images(*record) : Result<std::vector<LoadedImage>>(tl::unexpect, std::move(record).error());
         if (!answer) log_warn("deleting what was removed: " + answer.error().message());

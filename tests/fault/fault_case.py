@@ -96,6 +96,16 @@ class FaultCase(EngineCase):
             self.assertNotIn(self.engine.dir + '/data/', f.read())
         return listed
 
+    def logged(self, cid):
+        """What the container's log files hold, oldest first: the text of whole records."""
+        base = f'{self.engine.data}/containers/{cid}/{cid}-json.log'
+        text = ''
+        for path in (base + '.2', base + '.1', base):
+            if os.path.exists(path):
+                with open(path) as f:
+                    text += ''.join(json.loads(line)['log'] for line in f)
+        return text
+
     def running_now(self):
         return {c['Id'] for c in self.engine.get('/containers/json')}
 
