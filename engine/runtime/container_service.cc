@@ -140,6 +140,8 @@ Task<void> ContainerService::pump_all(std::shared_ptr<Output> output, UniqueFd o
     if (out) streams.spawn("stdout", output->pump(std::move(out), LogStream::stdout_, stop));
     if (err) streams.spawn("stderr", output->pump(std::move(err), LogStream::stderr_, stop));
     CO_TRY_VOID(co_await streams.join());
+    // Stopped is not drained: the next engine reads on, and only then is an exit told.
+    if (stop.stop_requested()) co_return fail(ErrorKind::canceled, "the engine stops");
     output->drained().set();
     co_return Result<void>{};
 }

@@ -2,6 +2,7 @@
 
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/log_tail.h"
 
 namespace engine::runtime {
 namespace {
@@ -44,8 +45,9 @@ Task<void> Attachment::copy_to(ByteSink* sink, reactor::StopToken stop) {
 
 Task<void> Output::pump(UniqueFd source, LogStream stream, reactor::StopToken stop) {
     while (true) {
-        CO_TRY(auto events, co_await io::poll(source.get(), POLLIN, stop));
-        ignore_result(events, "reading tells");
+        // Stopped: what has been read of a line is written, the rest of it waits in the pipe for the next engine.
+        auto readable = co_await io::poll(source.get(), POLLIN, stop);
+        if (!readable) break;
         const auto buffer = std::make_unique<std::byte[]>(read_bytes);
         const std::span<std::byte> space(buffer.get(), read_bytes);
         auto got = co_await io::read(source.get(), space);
@@ -92,7 +94,9 @@ Task<void> Output::write_log() {
     if (encoded_.empty()) co_return Result<void>{};
     const auto bytes = io::bytes_of(encoded_);
     auto written = co_await io::write_all(log_.get(), bytes);
-    if (!written) log_warn("a container's log: " + written.error().message() + ", lines are lost");
+    if (!written && !log_failing_) log_warn("a container's log: " + written.error().message() + ", lines are lost");
+    if (!written) ignore_result(cut_torn_record(log_.get()), "what cannot be cut is skipped by readers");
+    log_failing_ = !written;
     encoded_.clear();
     co_return Result<void>{};
 }

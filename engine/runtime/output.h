@@ -77,6 +77,7 @@ private:
     reactor::IntrusiveList<Attachment> attachments_;
     bool tty_;
     bool ended_ = false;
+    bool log_failing_ = false;
 };
 
 }  // namespace engine::runtime

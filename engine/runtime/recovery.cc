@@ -11,6 +11,7 @@
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/log_tail.h"
 #include "engine/runtime/spec_json.h"
 
 namespace engine::runtime {
@@ -175,7 +176,8 @@ void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding
     UniqueFd log;
     const std::string path = log_path_of(*container);
     if (container->spec.log.type.empty() || container->spec.log.type == "json-file")
-        log.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+        log.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+    if (log) ignore_result(cut_torn_record(log.get()), "what cannot be cut is skipped by readers");
     UniqueFd out = std::move(holding.held_stdout);
     if (container->spec.tty) out.reset(fcntl(holding.held_stdin.get(), F_DUPFD_CLOEXEC, 3));
     container->held.stdin_end = std::move(holding.held_stdin);

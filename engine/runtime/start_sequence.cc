@@ -136,7 +136,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     UniqueFd log;
     if (c.spec.log.type.empty() || c.spec.log.type == "json-file") {
         const std::string path = log_path_of(c);
-        log.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
+        log.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
         if (!log) co_return fail_errno(errno, path);
     }
     c.held.cgroups = true;
