@@ -34,7 +34,9 @@ Result<void> check_in(int home) {
     const auto set = [&](const char* key, const std::string& folder) {
         return ::syscall(SYS_fsconfig, fs.get(), FSCONFIG_SET_STRING, key, (base + folder).c_str(), 0);
     };
+    // volatile: without it the end of an overlay writes out all that is dirty in the file system below.
     if (set("lowerdir", "/lower") != 0 || set("upperdir", "/upper") != 0 || set("workdir", "/work") != 0 ||
+        ::syscall(SYS_fsconfig, fs.get(), FSCONFIG_SET_FLAG, "volatile", nullptr, 0) != 0 ||
         ::syscall(SYS_fsconfig, fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
         return fail_errno(errno, "overlay");
     const UniqueFd mounted(static_cast<int>(::syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, 0)));

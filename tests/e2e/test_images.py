@@ -121,8 +121,8 @@ class Images(EngineCase):
         i = self.engine.get('/images/changed:1/json')
         self.assertEqual(json.loads(body)['status'], i['Id'])
         config = i['Config']
-        self.assertEqual((config['Env'], config['ExposedPorts'], config['Labels'], config['User'], config['WorkingDir']),
-                         (['A=1'], {'80/tcp': {}}, {'made': 'here'}, 'user', '/home'))
+        self.assertEqual([config[x] for x in ('Env', 'ExposedPorts', 'Labels', 'User', 'WorkingDir')],
+                         [['A=1'], {'80/tcp': {}}, {'made': 'here'}, 'user', '/home'])
         self.assertEqual((i['Comment'], i['Architecture'], i['Variant'], i['Os']), ('by hand', 'arm64', 'v8', 'linux'))
         self.assertNotEqual(i['Metadata']['LastTagTime'], '0001-01-01T00:00:00Z')
         for query, words in (('changes=RUN+x', 'run is not a valid change command'), ('repo=UP', 'must be lowercase'),
@@ -264,11 +264,13 @@ class ImagesOfEachClient(EngineCase):
         self.assertEqual(sorted(listed), ['localhost:5000/other/story:two', 'story:1'])
         self.assertEqual(ok('images', '-q', 'story').count('\n'), 1)
         self.assertEqual(ok('history', '--format', '{{.CreatedBy}}', 'story:1'), 'test\ntest\n')
-        self.assertEqual(ok('inspect', '--type', 'image', '--format', '{{.Os}} {{.Config.Cmd}}', 'story:1'), 'linux [sh]\n')
+        form = '{{.Os}} {{.Config.Cmd}}'
+        self.assertEqual(ok('inspect', '--type', 'image', '--format', form, 'story:1'), 'linux [sh]\n')
         layer = self.engine.dir + '/layer.tar'
         with open(layer, 'wb') as f:
             f.write(harness.busybox_layer())
-        made = ok('import', '-c', 'CMD ["echo","imported"]', '-c', 'ENV PATH=/bin', '-m', 'said', layer, 'came:in').strip()
+        changes = ('-c', 'CMD ["echo","imported"]', '-c', 'ENV PATH=/bin', '-m', 'said')
+        made = ok('import', *changes, layer, 'came:in').strip()
         self.assertEqual(ok('image', 'inspect', '--format', '{{.Id}} {{.Comment}}', 'came:in').strip(), made + ' said')
         self.assertEqual(ok('run', '--rm', '--network', 'none', 'came:in'), 'imported\n')
         self.assertEqual(ok('rmi', 'localhost:5000/other/story:two'), 'Untagged: localhost:5000/other/story:two\n')
