@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS images(id TEXT PRIMARY KEY, config BLOB NOT NULL, top
                                   loaded_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tags(reference TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tag_times(image_id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ghosts(image_id TEXT PRIMARY KEY, top_layer INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS containers(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL,
                                       state TEXT NOT NULL);
 )sql";
@@ -246,6 +247,16 @@ Result<std::optional<std::string>> Database::meta(std::string_view key) {
     if (step != SQLITE_DONE) return fail(failure(sql));                                    \
     sqlite3_reset(row);                                                                    \
     return out
+
+Result<void> Database::put_ghost(std::string_view image_id, int64_t top_layer) {
+    return run("INSERT OR REPLACE INTO ghosts VALUES(?,?)", {image_id, top_layer});
+}
+Result<void> Database::delete_ghost(std::string_view image_id) {
+    return run("DELETE FROM ghosts WHERE image_id=?", {image_id});
+}
+Result<std::vector<GhostRow>> Database::ghosts() {
+    EACH_ROW("SELECT image_id,top_layer FROM ghosts", GhostRow, column_text(row, 0), sqlite3_column_int64(row, 1));
+}
 
 Result<void> Database::put_tag_time(std::string_view image_id, int64_t at) {
     return run("INSERT OR REPLACE INTO tag_times VALUES(?,?)", {image_id, at});

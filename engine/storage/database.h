@@ -43,6 +43,11 @@ struct TagTimeRow {
     int64_t at = 0;
 };
 
+struct GhostRow {
+    std::string image_id;
+    int64_t top_layer = 0;
+};
+
 struct ContainerRow {
     std::string id;
     std::string name;
@@ -78,6 +83,10 @@ public:
     Result<void> put_tag(const TagRow& row);  // moves the tag when it exists
     Result<void> delete_tag(std::string_view reference);
     Result<std::vector<TagRow>> tags();
+    // An image that was removed while containers stand on its layers.
+    Result<void> put_ghost(std::string_view image_id, int64_t top_layer);
+    Result<void> delete_ghost(std::string_view image_id);
+    Result<std::vector<GhostRow>> ghosts();
     // When a client last gave the image a name.
     Result<void> put_tag_time(std::string_view image_id, int64_t at);
     Result<void> delete_tag_time(std::string_view image_id);

@@ -71,6 +71,9 @@ Result<void> ImageStore::read_rows() {
     TRY(auto images, db_.images());
     TRY(auto tags, db_.tags());
     TRY(auto tag_times, db_.tag_times());
+    TRY(auto ghosts, db_.ghosts());
+    ghosts_.clear();
+    for (auto& ghost : ghosts) ghosts_[ghost.image_id] = ghost.top_layer;
     layers_.clear();
     layer_of_chain_.clear();
     images_.clear();
@@ -363,6 +366,11 @@ Result<void> ImageStore::collect_layers(std::vector<RemovedItem>* out) {
         for (const LayerRow* layer : chain_of(row.top_layer)) live.insert(layer->number);
     for (const auto& [id, held] : held_)
         for (const LayerRow* layer : chain_of(held.second)) live.insert(layer->number);
+    std::erase_if(ghosts_, [&](const auto& ghost) {
+        if (held_.contains(ghost.first)) return false;
+        ignore_result(db_.delete_ghost(ghost.first), "it is asked again at the next start");
+        return true;
+    });
     std::vector<int64_t> dead;
     for (const auto& [number, layer] : layers_)
         if (!live.contains(number)) dead.push_back(number);
@@ -413,10 +421,13 @@ Task<void> ImageStore::sweep() {
 }
 
 Task<RootfsPlan> ImageStore::prepare_rootfs(std::string container_id, std::string image_id, reactor::StopToken stop) {
-    CO_TRY(const Image image, find(image_id));
-    CO_TRY_VOID(make_init_layer(options_.data_root, image.chain));
-    CO_TRY(RootfsPlan plan, backend_.prepare(container_id, image.chain));
-    std::vector<std::string> arguments = backend_.copy_arguments(container_id, image.chain);
+    const auto top = top_layer_of(image_id);
+    if (!top || !is_whole(*top)) co_return fail(ErrorKind::not_found, "No such image: " + image_id);
+    std::vector<ChainLink> chain;
+    for (const LayerRow* layer : chain_of(*top)) chain.push_back({layer->number});
+    CO_TRY_VOID(make_init_layer(options_.data_root, chain));
+    CO_TRY(RootfsPlan plan, backend_.prepare(container_id, chain));
+    std::vector<std::string> arguments = backend_.copy_arguments(container_id, chain);
     if (arguments.empty()) co_return plan;
     auto record = co_await run_worker(std::move(arguments), nullptr, stop);
     Result<void> done;

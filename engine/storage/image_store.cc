@@ -157,6 +157,9 @@ Result<void> ImageStore::delete_image(const std::string& id, std::vector<Removed
         }
         TRY_VOID(db_.delete_tag_time(id));
         TRY_VOID(db_.delete_image(id));
+        if (held_.contains(id)) {
+            TRY_VOID(db_.put_ghost(id, images_.find(id)->second.top_layer));
+        }
         return db_.commit();
     };
     auto done = delete_rows();
@@ -168,6 +171,7 @@ Result<void> ImageStore::delete_image(const std::string& id, std::vector<Removed
         out.push_back({true, familiar_of(reference)});
         tags_.erase(reference);
     }
+    if (held_.contains(id)) ghosts_[id] = images_.find(id)->second.top_layer;
     images_.erase(id);
     tag_times_.erase(id);
     out.push_back({false, id});
@@ -230,17 +234,26 @@ void ImageStore::tell(std::string_view action, const std::string& id, const std:
     event_handler_(action, ImageEvent{id, name, row == images_.end() ? std::string() : row->second.config});
 }
 
+std::optional<int64_t> ImageStore::top_layer_of(std::string_view image_id) const {
+    if (const auto image = images_.find(image_id); image != images_.end()) return image->second.top_layer;
+    if (const auto ghost = ghosts_.find(image_id); ghost != ghosts_.end()) return ghost->second;
+    return std::nullopt;
+}
+
 void ImageStore::hold(std::string_view image_id) {
-    const auto image = images_.find(image_id);
     auto& held = held_[std::string(image_id)];
     held.first++;
-    if (image != images_.end()) held.second = image->second.top_layer;
+    if (const auto top = top_layer_of(image_id)) held.second = *top;
 }
 
 void ImageStore::release(std::string_view image_id) {
     const auto at = held_.find(image_id);
     if (at == held_.end() || --at->second.first > 0) return;
     held_.erase(at);
+    const auto ghost = ghosts_.find(image_id);
+    if (ghost == ghosts_.end()) return;  // the image itself keeps its layers
+    ghosts_.erase(ghost);
+    ignore_result(db_.delete_ghost(image_id), "a ghost nobody holds goes at the next start");
     ignore_result(collect_layers(nullptr), "what stays is collected at the next removal");
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -104,7 +105,7 @@ public:
     Task<int64_t> rootfs_size(std::string container_id, std::string image_id, reactor::StopToken stop = {});
     // Renames the container's folder away and deletes it in the background.
     Result<void> remove_rootfs(std::string_view container_id);
-    // A container holds its image's layers even when the image is removed by force.
+    // A container holds its image's layers even when the image is removed by force, and over a restart.
     void hold(std::string_view image_id);
     void release(std::string_view image_id);
 
@@ -132,8 +133,9 @@ private:
     Result<std::string> resolve(std::string_view name) const;
     Result<void> remember_tag_time(const std::string& id);
     Image describe(const ImageRow& row) const;
-    std::vector<const LayerRow*> chain_of(int64_t top) const;  // bottom first
-    bool is_whole(int64_t top) const;                          // every layer of the chain has its files
+    std::vector<const LayerRow*> chain_of(int64_t top) const;              // bottom first
+    bool is_whole(int64_t top) const;                                      // every layer of the chain has its files
+    std::optional<int64_t> top_layer_of(std::string_view image_id) const;  // of a removed one, too
     std::vector<std::string> references_of(std::string_view id) const;
 
     Options options_;
@@ -147,7 +149,8 @@ private:
     std::map<std::string, std::string, std::less<>> tags_;  // reference -> image id
     std::map<std::string, int64_t, std::less<>> tag_times_;
     std::map<std::string, std::pair<int, int64_t>, std::less<>> held_;  // image id -> containers, its top layer
-    std::map<std::string, int64_t, std::less<>> lost_;  // chain id -> number of a layer whose files are gone
+    std::map<std::string, int64_t, std::less<>> ghosts_;  // removed images that containers stand on -> top layer
+    std::map<std::string, int64_t, std::less<>> lost_;    // chain id -> number of a layer whose files are gone
     std::vector<std::string> problems_;
     std::vector<std::string> trash_;  // trees that nothing names any more
     bool sweeping_ = false;

@@ -176,6 +176,11 @@ class Images(EngineCase):
         self.assertEqual((status, json.loads(body)['message']),
                          (409, f'conflict: unable to delete {short} (must be forced) - image is being used by stopped '
                                f'container {cid[:12]}'))
+        self.ok('rmi', '-f', short)  # its container goes on, over a restart of the engine too
+        self.engine.stop()
+        self.engine.start()
+        self.ok('start', cid)
+        self.ok('rm', '-f', cid)
 
     def test_shapes_by_version(self):
         def one(version, path):

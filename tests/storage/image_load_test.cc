@@ -163,6 +163,11 @@ protected:
         EXPECT_NE(answer.find(words), std::string::npos) << answer << "\ninstead of: " << words;
         EXPECT_TRUE(census() == before) << answer;
     }
+    Task<void> prepare(std::string container, std::string image, std::optional<Result<RootfsPlan>>* out) {
+        auto plan = co_await store->prepare_rootfs(container, image);
+        out->emplace(std::move(plan));
+        co_return {};
+    }
     const std::string& file_of(const std::string& name) {
         static std::string text;
         const auto image = store->find(name);
@@ -400,6 +405,35 @@ TEST_F(Load, LostFilesComeBackWithTheNextLoad) {
     EXPECT_EQ(store->count(), 2u);
     EXPECT_EQ(file_of("two:1"), "second");
     EXPECT_TRUE(store->problems().empty());
+}
+
+TEST_F(Load, AContainerKeepsTheLayersOfARemovedImage) {
+    EXPECT_EQ(said(saved("x:1", image_json({layer_a}), {layer_a})), "Loaded image: x:1");
+    const std::string id = store->find("x:1")->id;
+    const auto plan_of = [&](const std::string& container) {
+        std::optional<Result<RootfsPlan>> plan;
+        auto done = loop->run(prepare(container, id, &plan));
+        EXPECT_TRUE(done);
+        return plan->has_value() && fs::exists((*plan)->lowers.back() + "/a");
+    };
+    store->hold(id);
+    EXPECT_TRUE(plan_of("c"));
+    ASSERT_TRUE(store->remove("x:1", true, {}));
+    settled();
+    EXPECT_EQ(store->count(), 0u);
+    EXPECT_TRUE(plan_of("c"));
+    close();
+    open();
+    store->hold(id);
+    EXPECT_EQ(said(saved("y:1", image_json({layer_b}), {layer_b})), "Loaded image: y:1");
+    ASSERT_TRUE(store->remove("y:1", true, {}));  // collects what nobody holds
+    settled();
+    EXPECT_TRUE(plan_of("c"));
+    store->release(id);
+    settled();
+    EXPECT_FALSE(plan_of("c"));
+    EXPECT_EQ(count_in(home + "/layers"), 1u);
+    EXPECT_TRUE(db->ghosts()->empty());
 }
 
 TEST_F(Load, TheStartTidiesItsOwnOnly) {
