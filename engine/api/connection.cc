@@ -11,8 +11,7 @@
 namespace engine::api {
 
 Connection::Connection(UniqueFd fd, const Router* router, reactor::StopToken stop)
-    : fd_(std::move(fd)), router_(router), stop_(stop), input_(std::make_unique_for_overwrite<char[]>(input_buffer_bytes)),
-      input_bytes_(input_buffer_bytes) {}
+    : fd_(std::move(fd)), router_(router), stop_(stop) {}
 
 Task<void> Connection::serve() {
     while (true) {
@@ -20,14 +19,19 @@ Task<void> Connection::serve() {
         if (!present) co_return Result<void>{};
         CO_TRY_VOID(co_await answer());
         if (!request_.keep_alive) co_return Result<void>{};
-        if (input_bytes_ > input_buffer_bytes) resize_input(std::max(input_buffer_bytes, input_end_ - input_begin_));
+        if (input_begin_ == input_end_) {
+            input_.reset();
+            input_bytes_ = input_begin_ = input_end_ = 0;
+        } else if (input_bytes_ > input_buffer_bytes) {
+            resize_input(std::max(input_buffer_bytes, input_end_ - input_begin_));
+        }
     }
 }
 
 // What was received and not yet parsed is kept.
 void Connection::resize_input(std::size_t bytes) {
     auto next = std::make_unique_for_overwrite<char[]>(bytes);
-    std::memcpy(next.get(), input_.get() + input_begin_, input_end_ - input_begin_);
+    if (input_begin_ < input_end_) std::memcpy(next.get(), input_.get() + input_begin_, input_end_ - input_begin_);
     input_end_ -= input_begin_;
     input_begin_ = 0;
     input_ = std::move(next);
@@ -43,11 +47,32 @@ ParseStep Connection::parse() {
 
 Task<std::size_t> Connection::receive(reactor::StopToken stop) {
     CHECK(input_begin_ == input_end_ && piece_.empty());
+    if (!input_) resize_input(input_buffer_bytes);
     input_begin_ = input_end_ = 0;
     const auto buffer = std::as_writable_bytes(std::span(input_.get(), input_bytes_));
     auto got = co_await io::recv(fd_.get(), buffer, stop);
     if (got) input_end_ = *got;
     co_return got;
+}
+
+// Between requests a client costs no buffer: the loop lends one when bytes are there.
+Task<std::size_t> Connection::receive_idle(reactor::StopToken stop) {
+    if (!reactor::Loop::current().backend().features().buffer_ring) {
+        auto received = co_await receive(stop);
+        co_return received;
+    }
+    auto lent = co_await io::recv_lending(fd_.get(), stop);
+    if (!lent && lent.error().error_number() == ENOBUFS) {
+        auto received = co_await receive(stop);
+        co_return received;
+    }
+    if (!lent) co_return tl::unexpected<Error>(std::move(lent.error()));
+    const std::span<const std::byte> bytes = lent->bytes();
+    if (!input_) resize_input(input_buffer_bytes);
+    std::memcpy(input_.get(), bytes.data(), bytes.size());
+    input_begin_ = 0;
+    input_end_ = bytes.size();
+    co_return bytes.size();
 }
 
 Task<bool> Connection::next_head() {
@@ -63,7 +88,7 @@ Task<bool> Connection::next_head() {
         if (step != ParseStep::need_input) continue;
         const bool waiting_for_rest = parser_.in_head();
         reactor::Deadline deadline(waiting_for_rest ? header_timeout : idle_timeout, stop_);
-        auto got = co_await receive(deadline.token());
+        auto got = co_await receive_idle(deadline.token());
         if (got && *got > 0) continue;
         if (!got && got.error().kind() == ErrorKind::timed_out && waiting_for_rest) {
             request_.keep_alive = false;

@@ -40,6 +40,7 @@ private:
     Task<std::size_t> read_body(std::span<std::byte> buffer);
     Task<bool> drain_body();            // false: too much is left, the connection ends
     Task<std::size_t> receive(reactor::StopToken stop);
+    Task<std::size_t> receive_idle(reactor::StopToken stop);
     void resize_input(std::size_t bytes);
     Task<void> refuse(int status, std::string_view text);
     ParseStep parse();
@@ -50,8 +51,8 @@ private:
     Request request_;
     RequestParser parser_{&request_};
     Body body_{this};
-    std::unique_ptr<char[]> input_;
-    std::size_t input_bytes_;           // of input_: more while a large body comes
+    std::unique_ptr<char[]> input_;     // none while the client is idle
+    std::size_t input_bytes_ = 0;       // of input_: more while a large body comes
     std::size_t input_begin_ = 0;
     std::size_t input_end_ = 0;
     std::string_view piece_;            // of the body, in input_, not yet read

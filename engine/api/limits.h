@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "engine/reactor/limits.h"
 #include "engine/reactor/units.h"
 
 namespace engine::api {
@@ -17,5 +18,6 @@ constexpr std::size_t body_drain_max = 256 * 1024;          // of an unread body
 constexpr Nanoseconds idle_timeout = 600 * second;          // between requests
 constexpr Nanoseconds header_timeout = 30 * second;         // from a request's first byte to its last header
 static_assert(input_buffer_bytes <= header_bytes_max);
+static_assert(input_buffer_bytes >= reactor::receive_buffer_bytes);
 
 }  // namespace engine::api

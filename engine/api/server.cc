@@ -5,6 +5,7 @@
 #include "engine/api/connection.h"
 #include "engine/api/error_status.h"
 #include "engine/api/limits.h"
+#include "engine/reactor/accept_stream.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 
@@ -31,8 +32,9 @@ Task<void> Server::close() {
 }
 
 Task<void> Server::accept_loop(Listening listening) {
+    reactor::AcceptStream connections(listening.fd.get());
     while (true) {
-        auto accepted = co_await io::accept(listening.fd.get(), scope_.token());
+        auto accepted = co_await connections.next(scope_.token());
         if (accepted && connections_ >= connections_max) {
             refuse_connection(accepted->get());
         } else if (accepted) {
@@ -45,6 +47,7 @@ Task<void> Server::accept_loop(Listening listening) {
             ignore_result(slept, "the loop's condition sees a stop");
         }
     }
+    CO_TRY_VOID(co_await connections.close());
     if (!listening.unlink_path.empty()) ::unlink(listening.unlink_path.c_str());
     co_return Result<void>{};
 }

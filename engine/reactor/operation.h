@@ -8,7 +8,7 @@
 namespace engine::reactor {
 
 enum class OpCode : std::uint8_t {
-    nop, read, write, recv, send, recvmsg, sendmsg, accept, accept_multishot, recv_multishot, connect, poll, splice, openat,
+    nop, read, write, recv, send, recvmsg, sendmsg, accept, accept_multishot, recv_provided, connect, poll, splice, openat,
     close, fsync, mkdirat, unlinkat, renameat, fallocate, shutdown,
 };
 
@@ -22,7 +22,6 @@ struct Request {
     std::uint32_t length = 0;
     std::uint32_t flags = 0;
     int fd2 = -1;                 // splice input, renameat's new directory
-    std::uint16_t buffer_group = 0;
 };
 
 constexpr std::uint64_t current_position = ~std::uint64_t{0};

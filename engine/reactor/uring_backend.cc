@@ -69,10 +69,10 @@ void prepare(io_uring_sqe* sqe, const Request& r) {
         case OpCode::sendmsg: io_uring_prep_sendmsg(sqe, r.fd, static_cast<msghdr*>(address), r.flags); break;
         case OpCode::accept: io_uring_prep_accept(sqe, r.fd, nullptr, nullptr, flags); break;
         case OpCode::accept_multishot: io_uring_prep_multishot_accept(sqe, r.fd, nullptr, nullptr, flags); break;
-        case OpCode::recv_multishot:
-            io_uring_prep_recv_multishot(sqe, r.fd, nullptr, 0, flags);
+        case OpCode::recv_provided:
+            io_uring_prep_recv(sqe, r.fd, nullptr, receive_buffer_bytes, flags);
             sqe->flags |= IOSQE_BUFFER_SELECT;
-            sqe->buf_group = r.buffer_group;
+            sqe->buf_group = 0;
             break;
         case OpCode::connect:
             io_uring_prep_connect(sqe, r.fd, static_cast<const sockaddr*>(r.address), r.length);
@@ -160,7 +160,6 @@ Result<std::unique_ptr<UringBackend>> UringBackend::create(unsigned entries, boo
     if (!plain) {
         state->features.accept_multishot = kernel_at_least(5, 19);
         state->features.buffer_ring = make_buffer_ring(&state->ring, &state->buffer_ring, &state->buffers);
-        state->features.recv_multishot = state->features.buffer_ring && kernel_at_least(6, 0);
     }
     return std::unique_ptr<UringBackend>(new UringBackend(std::move(state)));
 }
@@ -220,6 +219,10 @@ const RingFeatures& UringBackend::features() const { return state_->features; }
 std::span<std::byte> UringBackend::buffer(std::uint16_t id, std::size_t length) {
     CHECK(id < receive_buffers && length <= receive_buffer_bytes);
     return {state_->buffers + id * receive_buffer_bytes, length};
+}
+
+std::uint16_t UringBackend::buffer_id(std::uint32_t completion_flags) {
+    return static_cast<std::uint16_t>(completion_flags >> IORING_CQE_BUFFER_SHIFT);
 }
 
 void UringBackend::give_back(std::uint16_t id) {

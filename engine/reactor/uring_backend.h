@@ -15,8 +15,7 @@ namespace engine::reactor {
 struct RingFeatures {
     bool defer_taskrun = false;
     bool buffer_ring = false;     // provided buffers by ring (5.19)
-    bool accept_multishot = false;
-    bool recv_multishot = false;  // 6.0
+    bool accept_multishot = false;  // 5.19
 };
 
 class UringBackend {
@@ -35,6 +34,7 @@ public:
     const RingFeatures& features() const;
     // Provided buffers for receiving: group 0. Valid between completion and give_back.
     std::span<std::byte> buffer(std::uint16_t id, std::size_t length);
+    static std::uint16_t buffer_id(std::uint32_t completion_flags);
     void give_back(std::uint16_t id);
 
 private:
