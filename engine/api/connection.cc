@@ -1,5 +1,7 @@
 #include "engine/api/connection.h"
 
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -148,9 +150,15 @@ Task<void> Connection::watched(Response* response, const Route* route) {
 }
 
 Task<void> Connection::watch_client(reactor::StopSource* gone, Watch watch, reactor::StopToken answered) {
-    const unsigned wanted = POLLHUP | POLLERR | (watch == Watch::client ? POLLRDHUP : 0);
-    CO_TRY(auto events, co_await io::poll(fd_.get(), wanted, answered));
-    ignore_result(events, "any of them means the client is gone");
+    CO_TRY(auto events, co_await io::poll(fd_.get(), POLLRDHUP | POLLHUP | POLLERR, answered));
+    if (watch == Watch::hangup && (events & (POLLHUP | POLLERR)) == 0) {
+        // It will send no more but may listen. A request to poll always reports that; an epoll asked for nothing does not.
+        const UniqueFd both_sides(epoll_create1(EPOLL_CLOEXEC));
+        epoll_event nothing{};
+        if (!both_sides || epoll_ctl(both_sides.get(), EPOLL_CTL_ADD, fd_.get(), &nothing) != 0)
+            co_return fail_errno(errno, "watching a client");
+        CO_TRY(events, co_await io::poll(both_sides.get(), POLLIN, answered));
+    }
     gone->request_stop();
     co_return Result<void>{};
 }
