@@ -23,6 +23,7 @@ namespace engine::runtime {
 namespace {
 
 constexpr int cgroup_removal_attempts = 200;
+constexpr int cgroup_quick_attempts = 40;
 constexpr int cgroup_kill_attempt = 10;
 constexpr Nanoseconds cgroup_removal_pause = 5 * millisecond;
 
@@ -230,7 +231,8 @@ Task<void> ContainerService::remove_cgroup(const std::string& directory) {
             log_warn("removing " + directory + ": " + gone.error().message());
             co_return Result<void>{};
         }
-        CO_TRY_VOID(co_await reactor::sleep_for(cgroup_removal_pause));
+        const Nanoseconds pause = attempt < cgroup_quick_attempts ? cgroup_removal_pause : 20 * cgroup_removal_pause;
+        CO_TRY_VOID(co_await reactor::sleep_for(pause, scope_.token()));   // the next engine goes on with it
     }
     log_warn("removing " + directory + ": it stays busy, left as it is");
     co_return Result<void>{};

@@ -269,7 +269,11 @@ void KeeperClient::dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds
             break;
         }
         case KeeperMessage::exited:
-            if (exit_handler_) exit_handler_(KeeperExit{std::move(id), reply.wait_status, reply.exited_ns});
+            if (!exit_handler_) {
+                early_exits_.push_back(KeeperExit{std::move(id), reply.wait_status, reply.exited_ns});
+            } else {
+                exit_handler_(KeeperExit{std::move(id), reply.wait_status, reply.exited_ns});
+            }
             break;
         case KeeperMessage::listed: {
             KeeperHolding holding;

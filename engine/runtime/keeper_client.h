@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/reactor/event.h"
@@ -62,7 +63,11 @@ public:
 
     std::vector<KeeperHolding> take_holdings() { return std::move(holdings_); }
     // Called for each exit, from the receiving task; must not suspend.
-    void on_exit(std::function<void(KeeperExit)> handler) { exit_handler_ = std::move(handler); }
+    // Those that came before are told at once.
+    void on_exit(std::function<void(KeeperExit)> handler) {
+        exit_handler_ = std::move(handler);
+        for (KeeperExit& exit : std::exchange(early_exits_, {})) exit_handler_(std::move(exit));
+    }
     // No keeper listened: what was running has lost its parent.
     bool fresh() const { return fresh_; }
     // Called each time the connection is lost: the keeper died.
@@ -92,6 +97,7 @@ private:
     std::deque<Pending*> pending_;          // starts awaiting their answer, oldest first
     std::vector<KeeperHolding> holdings_;
     std::function<void(KeeperExit)> exit_handler_;
+    std::vector<KeeperExit> early_exits_;   // came right behind the list, before there was a handler
     std::function<void()> lost_handler_;
     reactor::Event listed_;
     reactor::Scope scope_;

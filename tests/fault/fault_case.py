@@ -91,7 +91,11 @@ class FaultCase(EngineCase):
             else:
                 self.assertEqual(state['Pid'], 0)
         gone = (set(asked) | listed) - running
-        harness.until(lambda: cgroups_of(gone - self.running_now()) == [], what='no stray control groups')
+        try:
+            harness.until(lambda: cgroups_of(gone - self.running_now()) == [], what='no stray control groups')
+        except AssertionError:
+            left = cgroups_of(gone - self.running_now())
+            self.fail(f'stray control groups: {left} engine: {self.engine.log()[-2000:]}')
         with open('/proc/self/mountinfo') as f:
             self.assertNotIn(self.engine.dir + '/data/', f.read())
         return listed
