@@ -9,6 +9,7 @@
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/loop.h"
+#include "engine/runtime/event.h"
 #include "engine/runtime/go_time.h"
 
 namespace engine::api {
@@ -115,7 +116,7 @@ Task<void> get_info(Services& services, Request&, Response& response) {
     write_info_plugins(w);
     write_info_cgroups(w, facts);
     w.field("Debug", facts.debug).field("NFd", open_descriptors()).field("NGoroutines", reactor::frames_live());
-    w.field("NEventsListener", 0).field("LoggingDriver", facts.log_driver);
+    w.field("NEventsListener", services.events->listeners()).field("LoggingDriver", facts.log_driver);
     write_info_host(w, facts);
     w.field("DockerRootDir", facts.data_root).field("Labels", facts.labels).field("ServerVersion", ENGINE_VERSION);
     w.field("SecurityOptions", std::vector<std::string>{"name=seccomp,profile=builtin", "name=cgroupns"});
