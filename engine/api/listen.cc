@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <csignal>
 #include <cstring>
 #include <memory>
 
@@ -19,11 +20,16 @@ namespace {
 constexpr int backlog = 4096;
 constexpr int first_passed_fd = 3;   // sd_listen_fds(3)
 
-// True when something accepts connections on the socket.
+// Somebody listens there who is still alive: the kernel takes down a killed engine's ring, and the sockets that requests in it
+// hold, a while after the process is gone.
 bool answers(const sockaddr_un& address) {
     UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
-    return errno == EAGAIN;  // a full backlog has somebody behind it
+    if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return errno == EAGAIN;  // a full backlog has somebody behind it
+    ucred listener{};
+    socklen_t size = sizeof listener;
+    if (getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0 || listener.pid <= 0) return true;
+    return ::kill(listener.pid, 0) == 0 || errno != ESRCH;
 }
 
 Result<Listening> listen_unix(const std::string& path, const std::string& group) {

@@ -61,11 +61,12 @@ class Version2(EngineCase):
         self.assertIn('memory', self.value(cid, 'cgroup.controllers'))
 
     def test_out_of_memory(self):
-        r = self.docker('run', '--name', 'oom', '--network', 'none', '-m', '16m', '--memory-swap', '16m', 'busybox', 'sh', '-c',
-                        'a=x; while true; do a=$a$a; done', timeout=100)
+        r = self.docker('run', '--name', 'oom', '--network', 'none', '-m', '16m', '--memory-swap', '16m', 'busybox',
+                        'sh', '-c', 'a=x; while true; do a=$a$a; done', timeout=100)
         self.addCleanup(self.docker, 'rm', '-f', 'oom')
         self.assertEqual(r.returncode, 137, r.stderr)
-        status, body, _ = self.engine.http('GET', f'/events?since=1h&until={time.time():.9f}&filters={{"container":["oom"]}}')
+        query = f'since=1h&until={time.time():.9f}&filters={{"container":["oom"]}}'
+        status, body, _ = self.engine.http('GET', '/events?' + query)
         self.assertEqual([json.loads(line)['Action'] for line in body.splitlines()], ['create', 'attach', 'start', 'oom', 'die'])
 
     def test_pids_limit(self):
@@ -101,7 +102,8 @@ class Version2(EngineCase):
 
     def test_many_at_once(self):
         codes = []
-        threads = [threading.Thread(target=lambda: codes.append(self.run_('busybox', 'true').returncode)) for _ in range(8)]
+        threads = [threading.Thread(target=lambda: codes.append(self.run_('busybox', 'true').returncode))
+                   for _ in range(8)]
         for t in threads:
             t.start()
         for t in threads:
