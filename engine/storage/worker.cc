@@ -1,6 +1,7 @@
 #include "engine/storage/worker.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -83,6 +84,8 @@ Result<std::string> perform(std::string_view verb, std::span<char*> arguments) {
 
 int worker_main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);
+    const sched_param lowest{0};
+    ::sched_setscheduler(0, SCHED_BATCH, &lowest);  // long work: it does not push the engine off its core when it wakes
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);  // nobody is left to read the answer
     const std::span<char*> arguments(argv, static_cast<size_t>(argc));
     if (arguments.empty()) return 2;
