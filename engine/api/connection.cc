@@ -181,7 +181,7 @@ Task<std::size_t> Connection::read_body(std::span<std::byte> buffer) {
         if (got == 0) co_return fail(ErrorKind::canceled, "the client left in the middle of the request's body");
     }
     const std::size_t length = std::min(buffer.size(), piece_.size());
-    std::memcpy(buffer.data(), piece_.data(), length);
+    if (length > 0) std::memcpy(buffer.data(), piece_.data(), length);
     piece_.remove_prefix(length);
     co_return length;
 }

@@ -6,9 +6,11 @@
 #include "engine/api/container_filters.h"
 #include "engine/api/container_json.h"
 #include "engine/api/services.h"
+#include "engine/api/time_parameter.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/container_view.h"
 
 namespace engine::api {
 namespace {
@@ -25,6 +27,13 @@ Result<long> integer(const Request& request, std::string_view name, long otherwi
     if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
         return fail(ErrorKind::invalid, "strconv.Atoi: parsing \"" + std::string(text) + "\": invalid syntax");
     return value;
+}
+
+// "all", a number; what is neither means all, as at dockerd.
+std::int64_t tail_of(std::string_view text) {
+    std::int64_t lines = -1;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), lines);
+    return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() ? lines : -1;
 }
 
 Result<WaitCondition> wait_condition(const Request& request) {
@@ -150,6 +159,31 @@ Task<void> attach_container(Services& services, Request& request, Response& resp
         framed ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
     CO_TRY(auto raw, co_await response.hijack(type));
     co_return co_await services.containers->attach(container, wanted, raw, raw, request.stop);
+}
+
+Task<void> container_logs(Services& services, Request& request, Response& response) {
+    runtime::LogQuery query;
+    query.follow = request.flag("follow");
+    query.timestamps = request.flag("timestamps");
+    query.stdout_ = request.flag("stdout");
+    query.stderr_ = request.flag("stderr");
+    if (!query.stdout_ && !query.stderr_)
+        co_return fail(ErrorKind::invalid, "Bad parameters: you must choose at least one stream");
+    CO_TRY(const auto since, parse_time(request.parameter("since"), realtime_ns()));
+    CO_TRY(const auto until, parse_time(request.parameter("until"), realtime_ns()));
+    query.since = since.value_or(0);
+    query.until = until.value_or(0);
+    query.tail = tail_of(request.parameter("tail"));
+    CO_TRY(auto container, services.containers->find(request.captures[0]));
+    if (!runtime::logs_to_file(container->spec.log))
+        co_return fail(ErrorKind::not_implemented, "configured logging driver does not support reading");
+    if (request.flag("details")) query.details = runtime::log_details(container->spec);
+    const bool framed = !container->spec.tty && request.version >= ApiVersion{1, 42};
+    const std::string_view type =
+        framed ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
+    CO_TRY_VOID(co_await response.begin(200, type));
+    auto streamed = co_await services.containers->logs(container, std::move(query), &response, request.stop);
+    co_return streamed;
 }
 
 Task<void> resize_container(Services& services, Request& request, Response& response) {

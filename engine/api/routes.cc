@@ -25,6 +25,7 @@ constexpr Route table[] = {
     {"POST", "/containers/{}/kill", kill_container},
     {"POST", "/containers/{}/wait", wait_container, Watch::client},
     {"POST", "/containers/{}/attach", attach_container, Watch::hangup},
+    {"GET", "/containers/{}/logs", container_logs, Watch::client},
     {"POST", "/containers/{}/resize", resize_container},
     {"DELETE", "/containers/{}", remove_container},
     {"GET", "/images/json", list_images},

@@ -147,9 +147,26 @@ Task<void> ContainerService::pump_all(std::shared_ptr<Output> output, UniqueFd o
     co_return Result<void>{};
 }
 
+Result<std::shared_ptr<LogFile>> ContainerService::open_log(const Container& container) {
+    if (!logs_to_file(container.spec.log)) return std::shared_ptr<LogFile>();
+    TRY(auto file, LogFile::open(log_path_of(container), log_limits(container.spec.log)));
+    return std::shared_ptr<LogFile>(std::move(file));
+}
+
+Task<void> ContainerService::logs(std::shared_ptr<Container> container, LogQuery query, ByteSink* sink,
+                                  reactor::StopToken stop) {
+    if (!logs_to_file(container->spec.log))
+        co_return fail(ErrorKind::not_implemented, "configured logging driver does not support reading");
+    query.framed = !container->spec.tty;
+    std::shared_ptr<LogFile> live = container->held.output ? container->held.output->log() : nullptr;
+    LogStreamer streamer(log_path_of(*container), log_limits(container->spec.log), std::move(live), std::move(query), sink);
+    auto streamed = co_await streamer.run(stop);
+    co_return streamed;
+}
+
 ContainerPaths ContainerService::paths_of(const Container& container) const {
     const std::string directory = directory_of(container);
-    const bool logged = container.spec.log.type.empty() || container.spec.log.type == "json-file";
+    const bool logged = logs_to_file(container.spec.log);
     return {directory + "/hosts", directory + "/hostname", directory + "/resolv.conf",
             logged ? log_path_of(container) : std::string()};
 }

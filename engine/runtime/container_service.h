@@ -13,6 +13,7 @@
 #include "engine/runtime/event.h"
 #include "engine/runtime/keeper_client.h"
 #include "engine/runtime/linux/cgroup.h"
+#include "engine/runtime/log_stream.h"
 #include "engine/runtime/seccomp_compiler.h"
 #include "engine/storage/database.h"
 #include "engine/storage/image_store.h"
@@ -71,6 +72,8 @@ public:
     // Raw or framed bytes both ways until output ends or the client leaves.
     Task<void> attach(std::shared_ptr<Container> container, AttachRequest request, ByteSource* input, ByteSink* output,
                       reactor::StopToken stop);
+    // The log, by `query`. A container without one: not implemented, in dockerd's words.
+    Task<void> logs(std::shared_ptr<Container> container, LogQuery query, ByteSink* sink, reactor::StopToken stop);
     Result<void> resize(std::string_view reference, unsigned short rows, unsigned short columns);
 
     // By full name, full id, or a prefix of the id that only one has.
@@ -112,6 +115,7 @@ private:
     Result<void> save_new(const Container& container);
     Result<void> try_save_state(const Container& container);
     void save_state(const Container& container);
+    Result<std::shared_ptr<LogFile>> open_log(const Container& container);   // none when it logs to no file
     Result<void> write_network_files(const Container& container);
     std::string directory_of(const Container& container) const { return options_.data_root + "/containers/" + container.id; }
     std::string log_path_of(const Container& container) const {

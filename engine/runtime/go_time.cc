@@ -25,6 +25,16 @@ std::string rfc3339_nano(std::int64_t ns) {
     return out += 'Z';
 }
 
+std::string rfc3339_nano_fixed(std::int64_t ns) {
+    const time_t seconds = ns / 1'000'000'000;
+    tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[64];
+    const std::size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(text + size, sizeof text - size, ".%09lldZ", static_cast<long long>(ns % 1'000'000'000));
+    return text;
+}
+
 std::string human_duration(std::int64_t ns) {
     const std::int64_t seconds = ns / 1'000'000'000, minutes = seconds / 60, hours = (minutes + 30) / 60;
     if (seconds < 1) return "Less than a second";

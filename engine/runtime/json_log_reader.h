@@ -11,9 +11,11 @@ namespace engine::runtime {
 
 struct LogEntry {
     LogStream stream = LogStream::stdout_;
-    std::int64_t time_ns = 0;
     std::string_view time;  // as written in the file
     std::string_view log;   // with its newline when it had one; valid until the callback returns
+
+    // Since 1970; 0 when `time` is none. Not parsed before it is asked for.
+    std::int64_t time_ns() const;
 };
 
 class JsonLogDecoder {
@@ -32,6 +34,7 @@ public:
 private:
     bool next_line(std::string_view& block, std::string_view& line);
     bool parse(std::string_view line, LogEntry& entry);
+    bool parse_own(std::string_view line, LogEntry& entry);
 
     std::string partial_;
     std::string text_;

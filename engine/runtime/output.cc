@@ -2,7 +2,6 @@
 
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
-#include "engine/runtime/log_tail.h"
 
 namespace engine::runtime {
 namespace {
@@ -89,20 +88,18 @@ Task<void> Output::hold_back(Attachment* attachment) {
     co_return Result<void>{};
 }
 
-// With the lane held. A log that cannot be written (disk full) loses lines, it does not stop the container.
+// With the lane held.
 Task<void> Output::write_log() {
-    if (encoded_.empty()) co_return Result<void>{};
-    const auto bytes = io::bytes_of(encoded_);
-    auto written = co_await io::write_all(log_.get(), bytes);
-    if (!written && !log_failing_) log_warn("a container's log: " + written.error().message() + ", lines are lost");
-    if (!written) ignore_result(cut_torn_record(log_.get()), "what cannot be cut is skipped by readers");
-    log_failing_ = !written;
+    if (encoded_.empty() || !log_) co_return Result<void>{};
+    const std::string_view records = encoded_;
+    CO_TRY_VOID(co_await log_->write(records));
     encoded_.clear();
     co_return Result<void>{};
 }
 
 void Output::end() {
     ended_ = true;
+    if (log_) log_->end();
     while (Attachment* attachment = attachments_.pop_front()) attachment->end();
 }
 

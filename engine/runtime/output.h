@@ -12,6 +12,7 @@
 #include "engine/reactor/intrusive_list.h"
 #include "engine/reactor/io.h"
 #include "engine/runtime/json_log_writer.h"
+#include "engine/runtime/log_file.h"
 
 namespace engine::runtime {
 
@@ -47,8 +48,8 @@ private:
 
 class Output {
 public:
-    // `log`: -1 for none. The descriptors belong to the output.
-    Output(UniqueFd log, bool tty) : log_(std::move(log)), tty_(tty) {}
+    // `log`: none when nothing is kept.
+    Output(std::shared_ptr<LogFile> log, bool tty) : log_(std::move(log)), tty_(tty) {}
     // Reads one stream to its end. One task per stream.
     Task<void> pump(UniqueFd source, LogStream stream, reactor::StopToken stop);
     void attach(Attachment* attachment) {
@@ -63,13 +64,14 @@ public:
     // Set when every reader has come to the end of its stream.
     reactor::Event& drained() { return drained_; }
     bool tty() const { return tty_; }
+    const std::shared_ptr<LogFile>& log() const { return log_; }
 
 private:
     Task<void> deliver(LogStream stream, std::string_view bytes);
     Task<void> hold_back(Attachment* attachment);
     Task<void> write_log();
 
-    UniqueFd log_;
+    std::shared_ptr<LogFile> log_;
     reactor::Event drained_;
     reactor::Lane log_lane_;
     JsonLogEncoder encoder_;
@@ -77,7 +79,6 @@ private:
     reactor::IntrusiveList<Attachment> attachments_;
     bool tty_;
     bool ended_ = false;
-    bool log_failing_ = false;
 };
 
 }  // namespace engine::runtime

@@ -11,7 +11,6 @@
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
-#include "engine/runtime/log_tail.h"
 #include "engine/runtime/spec_json.h"
 
 namespace engine::runtime {
@@ -173,15 +172,12 @@ void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding
     container->held.cgroups = true;
     container->held.pidfd = std::move(holding.pidfd);
     container->state.pid = holding.pid;
-    UniqueFd log;
-    const std::string path = log_path_of(*container);
-    if (container->spec.log.type.empty() || container->spec.log.type == "json-file")
-        log.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
-    if (log) ignore_result(cut_torn_record(log.get()), "what cannot be cut is skipped by readers");
+    auto log = open_log(*container);
+    if (!log) log_error("container " + container->id + ": " + log.error().message() + ": its output is not kept");
     UniqueFd out = std::move(holding.held_stdout);
     if (container->spec.tty) out.reset(fcntl(holding.held_stdin.get(), F_DUPFD_CLOEXEC, 3));
     container->held.stdin_end = std::move(holding.held_stdin);
-    container->held.output = std::make_shared<Output>(std::move(log), container->spec.tty);
+    container->held.output = std::make_shared<Output>(log ? std::move(*log) : nullptr, container->spec.tty);
     if (!holding.running) {
         container->wait_status = holding.wait_status;
         container->wait_status_at = holding.exited_at;

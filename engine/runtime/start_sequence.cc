@@ -133,12 +133,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     CO_TRY(auto plan, make_launch_plan(input));
     CO_TRY(auto stdio, c.spec.tty ? make_terminal() : make_pipes(c.spec.open_stdin));
     CO_TRY(auto status, make_pipe());
-    UniqueFd log;
-    if (c.spec.log.type.empty() || c.spec.log.type == "json-file") {
-        const std::string path = log_path_of(c);
-        log.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640));
-        if (!log) co_return fail_errno(errno, path);
-    }
+    CO_TRY(auto log, open_log(c));
     c.held.cgroups = true;
     KeeperStart request;
     request.id = c.id;

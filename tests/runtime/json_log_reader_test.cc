@@ -17,7 +17,7 @@ TEST(JsonLogDecoder, ReadsWhatTheEncoderWrote) {
         for (std::size_t at = 0; at < file.size(); at += step)
             decoder.feed(std::string_view(file).substr(at, step), [&text](const LogEntry& entry) {
                 EXPECT_EQ(entry.stream, LogStream::stderr_);
-                EXPECT_EQ(entry.time_ns, 1'700'000'000'123'456'789);
+                EXPECT_EQ(entry.time_ns(), 1'700'000'000'123'456'789);
                 text += entry.log;
             });
         EXPECT_EQ(text, "plain\n<\"\\\t\x01 \xc3\xa9\n");
