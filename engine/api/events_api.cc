@@ -41,7 +41,10 @@ Task<void> stream_events(Services& services, Request& request, Response& respons
     CO_TRY_VOID(co_await response.begin(200, "application/json"));
     const auto bytes = io::bytes_of(past);
     CO_TRY_VOID(co_await response.write(bytes));
-    if (!until) co_return co_await send_live(&listener, &response, request.stop);
+    if (!until) {
+        auto sent = co_await send_live(&listener, &response, request.stop);
+        co_return sent;
+    }
     if (*until <= now) co_return Result<void>{};
     reactor::Deadline deadline(*until - now, request.stop);
     auto sent = co_await send_live(&listener, &response, deadline.token());

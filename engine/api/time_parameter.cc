@@ -21,7 +21,8 @@ bool parse_seconds(std::string_view text, Nanoseconds& out) {
     std::int64_t nanoseconds = 0;
     if (point != std::string_view::npos) {
         std::string digits(text.substr(point + 1));
-        if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos) return false;
+        if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos)
+            return false;
         digits.resize(9, '0');
         std::from_chars(digits.data(), digits.data() + digits.size(), nanoseconds);
     }
@@ -94,7 +95,8 @@ Result<std::optional<Nanoseconds>> parse_time(std::string_view text, Nanoseconds
     if (text.empty()) return std::optional<Nanoseconds>();
     if (parse_seconds(text, out) || parse_date(std::string(text), out)) return std::optional<Nanoseconds>(out);
     if (parse_duration(text, out)) return std::optional<Nanoseconds>(now - out);
-    return fail(ErrorKind::invalid, "invalid time \"" + std::string(text) + "\": seconds since 1970, RFC 3339 or a duration");
+    return fail(ErrorKind::invalid,
+                "invalid time \"" + std::string(text) + "\": seconds since 1970, RFC 3339 or a duration");
 }
 
 }  // namespace engine::api

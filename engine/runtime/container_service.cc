@@ -289,7 +289,8 @@ Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
     container->exited.notify_all();
     if (!container->spec.auto_remove || container->removing) co_return Result<void>{};
     container->removing = true;
-    co_return co_await remove_now(container);
+    auto removed = co_await remove_now(container);
+    co_return removed;
 }
 
 }  // namespace engine::runtime

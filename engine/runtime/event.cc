@@ -28,7 +28,8 @@ std::string event_text(const EventMessage& message) {
     // Older clients read these three; they exist for containers and images only.
     if (message.type == "container" || message.type == "image")
         w.field("status", message.action).field("id", message.actor_id);
-    if (message.type == "container" && !attribute(message, "image").empty()) w.field("from", attribute(message, "image"));
+    if (message.type == "container" && !attribute(message, "image").empty())
+        w.field("from", attribute(message, "image"));
     w.field("Type", message.type).field("Action", message.action);
     w.key("Actor").begin_object().field("ID", message.actor_id).field("Attributes", message.attributes).end_object();
     w.field("scope", "local").field("time", message.time / second).field("timeNano", message.time).end_object();
@@ -80,7 +81,8 @@ bool EventFilter::matches_labels(const EventMessage& message) const {
 bool EventFilter::matches(const EventMessage& message) const {
     if (values_.empty()) return true;
     if (!matches_action(message) || !exact("type", message.type) || !exact("scope", "local")) return false;
-    for (const char* type : {"daemon", "container", "plugin", "volume", "network", "node", "service", "secret", "config"})
+    for (const char* type :
+         {"daemon", "container", "plugin", "volume", "network", "node", "service", "secret", "config"})
         if (!fuzzy(type, message.actor_id) && !fuzzy(type, attribute(message, "name"))) return false;
     return matches_image(message) && matches_labels(message);
 }

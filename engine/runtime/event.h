@@ -1,5 +1,5 @@
-// What happened: published by whoever did it, kept for a while, heard by whoever listens (GET /events). Words, attributes
-// and matching are dockerd's.
+// What happened: published by whoever did it, kept for a while, heard by whoever listens (GET /events). Words,
+// attributes and matching are dockerd's.
 #pragma once
 
 #include <deque>
@@ -18,11 +18,11 @@ namespace engine::runtime {
 using EventAttributes = std::map<std::string, std::string>;
 
 struct EventMessage {
-    std::string type;       // "container", "image"
-    std::string action;     // "die"
+    std::string type;    // "container", "image"
+    std::string action;  // "die"
     std::string actor_id;
     EventAttributes attributes;
-    Nanoseconds time = 0;   // CLOCK_REALTIME
+    Nanoseconds time = 0;  // CLOCK_REALTIME
 };
 
 // One line of the stream, with its newline.
@@ -38,7 +38,7 @@ public:
 
 private:
     bool exact(std::string_view name, std::string_view text) const;
-    bool fuzzy(std::string_view name, std::string_view text) const;   // a value may be a prefix, too
+    bool fuzzy(std::string_view name, std::string_view text) const;  // a value may be a prefix, too
     bool matches_action(const EventMessage& message) const;
     bool matches_image(const EventMessage& message) const;
     bool matches_labels(const EventMessage& message) const;
@@ -48,13 +48,15 @@ private:
 
 class Events {
 public:
-    static constexpr std::size_t history_max = 256;      // as dockerd
-    static constexpr std::size_t waiting_max = 4096;     // messages that one listener may be behind, then it is dropped
+    static constexpr std::size_t history_max = 256;   // as dockerd
+    static constexpr std::size_t waiting_max = 4096;  // messages that one listener may be behind, then it is dropped
 
     // Lives in the listening task.
     class Listener : public reactor::ListNode {
     public:
-        Listener(Events* events, EventFilter filter) : filter_(std::move(filter)) { events->listeners_.push_back(this); }
+        Listener(Events* events, EventFilter filter) : filter_(std::move(filter)) {
+            events->listeners_.push_back(this);
+        }
         // The next message; waits for it. An error when the token stops or too many wait to be taken.
         Task<std::shared_ptr<const EventMessage>> take(reactor::StopToken stop);
 

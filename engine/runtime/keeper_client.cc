@@ -136,7 +136,8 @@ Task<void> KeeperClient::reconnect() {
     CO_TRY(auto held, co_await connecting_.enter());
     if (!lost_) co_return Result<void>{};
     log_info("starting a new keeper");
-    co_return co_await connect();
+    auto connected = co_await connect();
+    co_return connected;
 }
 
 void KeeperClient::send_simple(KeeperMessage type, std::string_view id) {

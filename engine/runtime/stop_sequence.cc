@@ -15,10 +15,12 @@
 namespace engine::runtime {
 namespace {
 
-constexpr long stop_timeout_default = 10;               // seconds, as dockerd
-constexpr long stop_timeout_max = 100L * 365 * 86400;   // longer is as long
+constexpr long stop_timeout_default = 10;              // seconds, as dockerd
+constexpr long stop_timeout_max = 100L * 365 * 86400;  // longer is as long
 
-std::string not_running(const Container& container) { return "container " + container.id + " is not running"; }
+std::string not_running(const Container& container) {
+    return "container " + container.id + " is not running";
+}
 
 }  // namespace
 
@@ -37,8 +39,7 @@ Task<bool> ContainerService::run_ended(std::shared_ptr<Container> container, rea
     const std::uint64_t run = container->run;
     while (container->running() && container->run == run) {
         auto woken = co_await container->exited.wait(stop);
-        if (!woken && scope_.token().stop_requested())
-            co_return fail(ErrorKind::unavailable, "the engine is stopping");
+        if (!woken && scope_.token().stop_requested()) co_return fail(ErrorKind::unavailable, "the engine is stopping");
         if (!woken) co_return false;
     }
     co_return true;
@@ -58,7 +59,8 @@ Task<void> ContainerService::kill(std::string_view reference, std::string_view s
     co_return Result<void>{};
 }
 
-Task<void> ContainerService::stop(std::string_view reference, std::string_view signal_text, std::optional<long> timeout) {
+Task<void> ContainerService::stop(std::string_view reference, std::string_view signal_text,
+                                  std::optional<long> timeout) {
     CO_TRY(auto container, find(reference));
     int number = SIGTERM;
     if (!signal_text.empty()) {
@@ -103,28 +105,31 @@ Task<WaitAnswer> ContainerService::wait(std::shared_ptr<Container> container, Wa
 Task<void> ContainerService::remove(std::string_view reference, bool force) {
     CO_TRY(auto container, find(reference));
     if (container->removing)
-        co_return fail(ErrorKind::conflict, "removal of container " + std::string(reference) + " is already in progress");
+        co_return fail(ErrorKind::conflict,
+                       "removal of container " + std::string(reference) + " is already in progress");
     if (container->running() && !force)
-        co_return fail(ErrorKind::conflict, "cannot remove container \"/" + container->name +
-                                                "\": container is running: stop the container before removing or force remove");
+        co_return fail(ErrorKind::conflict,
+                       "cannot remove container \"/" + container->name +
+                           "\": container is running: stop the container before removing or force remove");
     container->removing = true;
     Result<void> killed;
     if (container->running()) killed = signal(*container, SIGKILL);
     if (!killed) {
         container->removing = false;
-        co_return fail(std::move(killed.error()).with_context("cannot remove container \"/" + container->name +
-                                                              "\": could not kill"));
+        co_return fail(std::move(killed.error())
+                           .with_context("cannot remove container \"/" + container->name + "\": could not kill"));
     }
     auto ended = co_await run_ended(container, scope_.token());
     if (!ended) {
         container->removing = false;
         co_return fail(std::move(ended.error()));
     }
-    co_return co_await remove_now(container);
+    auto removed = co_await remove_now(container);
+    co_return removed;
 }
 
-// `removing` is set by the caller, so there is one at a time. The row goes first: what an engine that dies here leaves is
-// swept by the next.
+// `removing` is set by the caller, so there is one at a time. The row goes first: what an engine that dies here leaves
+// is swept by the next.
 Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
     CO_TRY(auto held, co_await container->lane.enter());
     if (auto deleted = db_.delete_container(container->id); !deleted) {

@@ -9,7 +9,8 @@ from case import EngineCase
 class Events(EngineCase):
     def events(self, name, since='1h'):
         filters = json.dumps({'container': [name], 'type': ['container']})
-        status, body, _ = self.engine.http('GET', f'/events?since={since}&until={time.time():.9f}&filters={filters.replace(" ", "")}')
+        query = f'since={since}&until={time.time():.9f}&filters={filters.replace(" ", "")}'
+        status, body, _ = self.engine.http('GET', '/events?' + query)
         self.assertEqual(status, 200)
         return [json.loads(line) for line in body.splitlines()]
 
@@ -17,19 +18,22 @@ class Events(EngineCase):
         return [e['Action'] for e in self.events(name)]
 
     def test_a_life(self):
-        self.assertEqual(self.docker('run', '--name', 'life', '--label', 'tier=front', '--network', 'none', 'busybox', 'sh', '-c',
-                                     'exit 3').returncode, 3)
+        r = self.docker('run', '--name', 'life', '-l', 'tier=front', '--network', 'none', 'busybox',
+                        'sh', '-c', 'exit 3')
+        self.assertEqual(r.returncode, 3)
         self.ok('rm', 'life')
         events = self.events('life')
         self.assertEqual([e['Action'] for e in events], ['create', 'attach', 'start', 'die', 'destroy'])
         die = events[3]
-        self.assertEqual(die['Actor']['Attributes'], {'exitCode': '3', 'execDuration': '0', 'image': 'busybox', 'name': 'life',
-                                                      'tier': 'front'})
-        self.assertEqual((die['status'], die['id'], die['from'], die['scope']), ('die', die['Actor']['ID'], 'busybox', 'local'))
+        self.assertEqual(die['Actor']['Attributes'], {'exitCode': '3', 'execDuration': '0', 'image': 'busybox',
+                                                      'name': 'life', 'tier': 'front'})
+        self.assertEqual((die['status'], die['id'], die['from'], die['scope']),
+                         ('die', die['Actor']['ID'], 'busybox', 'local'))
         self.assertEqual(die['timeNano'] // 10**9, die['time'])
 
     def test_stop_and_kill(self):
-        cid = self.start('--name', 'stopped', 'busybox', 'sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.1; done')
+        script = 'trap "exit 0" TERM; while true; do sleep 0.1; done'
+        cid = self.start('--name', 'stopped', 'busybox', 'sh', '-c', script)
         self.ok('stop', cid)
         self.assertEqual(self.actions('stopped')[2:], ['kill', 'die', 'stop'])
         self.assertEqual(self.events('stopped')[2]['Actor']['Attributes']['signal'], '15')
@@ -41,8 +45,8 @@ class Events(EngineCase):
         self.assertEqual(self.actions('stopped')[8:], ['start', 'kill', 'die', 'destroy'])
 
     def test_live_and_filtered(self):
-        p = self.engine.popen('events', '--filter', 'event=die', '--filter', 'label=wanted', '--format', '{{.Actor.Attributes.name}}',
-                              stdout=harness.subprocess.PIPE, text=True)
+        p = self.engine.popen('events', '--filter', 'event=die', '--filter', 'label=wanted',
+                              '--format', '{{.Actor.Attributes.name}}', stdout=harness.subprocess.PIPE, text=True)
         harness.until(lambda: self.engine.get('/info')['NEventsListener'] == 1, what='the listener is there')
         for options in ((), ('-l', 'wanted=1')):
             self.run_('--name', 'heard' + str(len(options)), *options, 'busybox', 'true')
@@ -54,7 +58,8 @@ class Events(EngineCase):
     def test_images(self):
         self.ok('tag', 'busybox', 'again:1')
         self.ok('rmi', 'again:1')
-        status, body, _ = self.engine.http('GET', f'/events?since=1h&until={time.time():.9f}&filters={{"type":["image"]}}')
+        query = f'since=1h&until={time.time():.9f}&filters={{"type":["image"]}}'
+        status, body, _ = self.engine.http('GET', '/events?' + query)
         events = [json.loads(line) for line in body.splitlines()]
         self.assertEqual([e['Action'] for e in events][-2:], ['tag', 'untag'])
         self.assertEqual(events[-2]['Actor']['Attributes']['name'], 'again:1')
@@ -88,7 +93,8 @@ class Verbs(EngineCase):
         self.assertEqual(self.answer('POST', f'/containers/{cid}/stop')[0], 304)
         self.assertEqual(self.answer('POST', '/containers/nobody/stop')[0], 404)
         self.assertEqual(self.ok('wait', cid), '137')
-        cid = self.start('--stop-signal', 'USR1', 'busybox', 'sh', '-c', 'trap "exit 9" USR1; while true; do sleep 0.1; done')
+        script = 'trap "exit 9" USR1; while true; do sleep 0.1; done'
+        cid = self.start('--stop-signal', 'USR1', 'busybox', 'sh', '-c', script)
         self.assertEqual(self.answer('POST', f'/containers/{cid}/stop?t=-1')[0], 204)
         self.assertEqual(self.ok('wait', cid), '9')
 

@@ -46,8 +46,8 @@ class Load:
 
     def one(self):
         command = random.choice(self.commands)
-        status, answer = self.post('/containers/create', {'Image': 'busybox', 'Cmd': list(command),
-                                                          'HostConfig': {'NetworkMode': 'none'}})
+        body = {'Image': 'busybox', 'Cmd': list(command), 'HostConfig': {'NetworkMode': 'none'}}
+        status, answer = self.post('/containers/create', body)
         if status != 201:
             raise ValueError(answer)
         cid = json.loads(answer)['Id']
@@ -79,7 +79,8 @@ class FaultCase(EngineCase):
         """Acknowledged things are there, nothing is half-made, every answer is true."""
         listed = self.listed()
         self.assertEqual(set(kept) - listed, set(), 'acknowledged containers are gone')
-        harness.until(lambda: set(os.listdir(self.engine.data + '/containers')) == self.listed(), what='no stray folders')
+        harness.until(lambda: set(os.listdir(self.engine.data + '/containers')) == self.listed(),
+                      what='no stray folders')
         harness.until(lambda: os.listdir(self.engine.data + '/tmp') == [], what='nothing half-made in tmp')
         running = set()
         for cid in listed:
@@ -95,7 +96,7 @@ class FaultCase(EngineCase):
             harness.until(lambda: cgroups_of(gone - self.running_now()) == [], what='no stray control groups')
         except AssertionError:
             left = cgroups_of(gone - self.running_now())
-            self.fail(f'stray control groups: {left} engine: {self.engine.log()[-2000:]}')
+            self.fail(f'stray control groups: {left}, engine: {self.engine.log()[-2000:]}')
         with open('/proc/self/mountinfo') as f:
             self.assertNotIn(self.engine.dir + '/data/', f.read())
         return listed

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fault tests: a killed engine, keeper or worker, a full disk, no descriptors, clients that vanish. Arguments: test names."""
+"""Fault tests: a killed engine, keeper or worker, a full disk, no descriptors, clients that vanish.
+Arguments: names of tests."""
 import os
 import sys
 import unittest

@@ -89,7 +89,7 @@ class FullDisk(FaultCase):
         self.assertEqual(self.docker('start', '-a', old).returncode, 4)
 
     def test_logs(self):
-        cid = self.start('busybox', 'sh', '-c', 'while true; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; sleep 0.01; done')
+        cid = self.start('busybox', 'sh', '-c', 'while true; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxx; sleep 0.01; done')
         time.sleep(0.2)
         self.fill()
         time.sleep(1)

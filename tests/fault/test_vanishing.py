@@ -27,12 +27,14 @@ class VanishingClients(FaultCase):
             s = self.request('POST /images/load HTTP/1.1\r\nContent-Length: %d' % len(body))
             s.sendall(body[:cut])
             s.close()
-        s = self.request('POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d' % len(create))
+        s = self.request('POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n'
+                         'Content-Length: %d' % len(create))
         s.sendall(create[:10])
         s.close()
         upgrade = '\r\nUpgrade: tcp\r\nConnection: Upgrade\r\nContent-Length: 0'
         for line in (f'GET /containers/{cid}/logs?follow=1&stdout=1 HTTP/1.1', 'GET /events HTTP/1.1',
-                     f'POST /containers/{quiet}/wait HTTP/1.1', f'POST /containers/{quiet}/wait?condition=removed HTTP/1.1',
+                     f'POST /containers/{quiet}/wait HTTP/1.1',
+                     f'POST /containers/{quiet}/wait?condition=removed HTTP/1.1',
                      f'POST /containers/{cid}/attach?stream=1&stdout=1 HTTP/1.1' + upgrade,
                      f'POST /containers/{quiet}/attach?stream=1&stdout=1&stdin=1 HTTP/1.1' + upgrade,
                      f'POST /containers/{quiet}/stop?t=1 HTTP/1.1'):

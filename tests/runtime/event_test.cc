@@ -25,7 +25,8 @@ bool matches(EventFilter::Values values, const EventMessage& message = died()) {
 
 TEST(Event, TextIsDockers) {
     EXPECT_EQ(event_text(died()),
-              "{\"status\":\"die\",\"id\":\"0123456789abcdef\",\"from\":\"busybox:1\",\"Type\":\"container\",\"Action\":\"die\","
+              "{\"status\":\"die\",\"id\":\"0123456789abcdef\",\"from\":\"busybox:1\",\"Type\":\"container\","
+              "\"Action\":\"die\","
               "\"Actor\":{\"ID\":\"0123456789abcdef\",\"Attributes\":{\"exitCode\":\"3\",\"image\":\"busybox:1\","
               "\"name\":\"web\",\"tier\":\"front\"}},\"scope\":\"local\",\"time\":1700000000,"
               "\"timeNano\":1700000000000000005}\n");
@@ -46,7 +47,7 @@ TEST(EventFilter, MatchesAsDockerd) {
     EXPECT_TRUE(matches({{"type", {"image", "container"}}, {"scope", {"local"}}}));
     EXPECT_FALSE(matches({{"scope", {"swarm"}}}));
     EXPECT_FALSE(matches({{"volume", {"data"}}}));
-    EXPECT_TRUE(matches({{"no-such-filter", {"x"}}}));   // dockerd passes it
+    EXPECT_TRUE(matches({{"no-such-filter", {"x"}}}));  // dockerd passes it
 }
 
 TEST(EventFilter, ExecAndHealthEventsByWhatStandsBeforeTheColon) {
@@ -58,7 +59,8 @@ TEST(EventFilter, ExecAndHealthEventsByWhatStandsBeforeTheColon) {
 
 TEST(Events, HistoryIsBounded) {
     Events events;
-    for (std::size_t i = 0; i < Events::history_max + 5; ++i) events.publish("container", "start", std::to_string(i), {});
+    for (std::size_t i = 0; i < Events::history_max + 5; ++i)
+        events.publish("container", "start", std::to_string(i), {});
     const auto all = events.history(0, 0, {});
     ASSERT_EQ(all.size(), Events::history_max);
     EXPECT_EQ(all.front()->actor_id, "5");

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Inside the machine that run.py boots: cgroup v2 and another kernel. Unit tests of the keeper, and an engine end to end."""
+"""Inside the machine that run.py boots: cgroup v2, another kernel. Unit tests of the keeper, an engine end to end."""
 import json
 import os
 import subprocess
@@ -49,8 +49,8 @@ class Version2(EngineCase):
         self.assertEqual(self.engine.get('/info')['CgroupVersion'], '2')
 
     def test_limits(self):
-        cid = self.start('-m', '32m', '--memory-swap', '48m', '--cpu-shares', '512', '--cpu-quota', '20000', '--cpu-period',
-                         '50000', '--pids-limit', '40', 'busybox', 'sleep', '100')
+        cid = self.start('-m', '32m', '--memory-swap', '48m', '--cpu-shares', '512', '--cpu-quota', '20000',
+                         '--cpu-period', '50000', '--pids-limit', '40', 'busybox', 'sleep', '100')
         self.assertEqual(self.value(cid, 'memory.max'), str(32 << 20))
         if os.path.exists(f'{CGROUPS}/docker/{cid}/memory.swap.max'):
             self.assertEqual(self.value(cid, 'memory.swap.max'), str(16 << 20))
@@ -67,7 +67,8 @@ class Version2(EngineCase):
         self.assertEqual(r.returncode, 137, r.stderr)
         query = f'since=1h&until={time.time():.9f}&filters={{"container":["oom"]}}'
         status, body, _ = self.engine.http('GET', '/events?' + query)
-        self.assertEqual([json.loads(line)['Action'] for line in body.splitlines()], ['create', 'attach', 'start', 'oom', 'die'])
+        self.assertEqual([json.loads(line)['Action'] for line in body.splitlines()],
+                         ['create', 'attach', 'start', 'oom', 'die'])
 
     def test_pids_limit(self):
         out = self.run_('--pids-limit', '5', 'busybox', 'sh', '-c', 'for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; true')
