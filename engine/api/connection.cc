@@ -104,7 +104,8 @@ Task<void> Connection::refuse(int status, std::string_view text) {
     Response response(this);
     const std::string body = error_body(text);
     const std::string_view view = body;
-    co_return co_await response.send(status, "application/json", view);
+    auto done = co_await response.send(status, "application/json", view);
+    co_return done;
 }
 
 Task<void> Connection::answer() {
@@ -132,8 +133,12 @@ Task<void> Connection::call_handler(Response* response) {
     CO_TRY_VOID(parse_target(request_));
     CO_TRY(request_.version, take_version(request_.path));
     CO_TRY(auto route, router_->find(request_));
-    if (route->watch != Watch::no) co_return co_await watched(response, route);
-    co_return co_await route->handler(router_->services(), request_, *response);
+    if (route->watch != Watch::no) {
+        auto done = co_await watched(response, route);
+        co_return done;
+    }
+    auto done = co_await route->handler(router_->services(), request_, *response);
+    co_return done;
 }
 
 // Beside the handler, a task that looks whether the client still is there.

@@ -95,13 +95,15 @@ Task<void> create_container(Services& services, Request& request, Response& resp
     json::Writer w;
     w.begin_object().field("Id", created.id).field("Warnings", created.warnings).end_object();
     std::string answer = w.take();
-    co_return co_await response.send_json(201, std::move(answer));
+    auto done = co_await response.send_json(201, std::move(answer));
+    co_return done;
 }
 
 Task<void> start_container(Services& services, Request& request, Response& response) {
     const std::string_view reference = request.captures[0];
     CO_TRY_VOID(co_await services.containers->start(reference));
-    co_return co_await response.send_empty(204);
+    auto done = co_await response.send_empty(204);
+    co_return done;
 }
 
 Task<void> stop_container(Services& services, Request& request, Response& response) {
@@ -112,14 +114,16 @@ Task<void> stop_container(Services& services, Request& request, Response& respon
         CO_TRY(timeout, integer(request, "t", 0));
     }
     CO_TRY_VOID(co_await services.containers->stop(reference, signal, timeout));
-    co_return co_await response.send_empty(204);
+    auto done = co_await response.send_empty(204);
+    co_return done;
 }
 
 Task<void> kill_container(Services& services, Request& request, Response& response) {
     const std::string_view reference = request.captures[0];
     const std::string_view signal = request.parameter("signal");
     CO_TRY_VOID(co_await services.containers->kill(reference, signal));
-    co_return co_await response.send_empty(204);
+    auto done = co_await response.send_empty(204);
+    co_return done;
 }
 
 // The head leaves at once, so that a client knows its wait is registered before it starts the container.
@@ -134,7 +138,8 @@ Task<void> wait_container(Services& services, Request& request, Response& respon
     w.end_object();
     const std::string body = w.take() + "\n";
     const auto bytes = io::bytes_of(body);
-    co_return co_await response.write(bytes);
+    auto done = co_await response.write(bytes);
+    co_return done;
 }
 
 Task<void> remove_container(Services& services, Request& request, Response& response) {
@@ -144,7 +149,8 @@ Task<void> remove_container(Services& services, Request& request, Response& resp
         co_return fail(ErrorKind::internal, "Conflict, cannot remove the default link name of the container");
     const bool force = request.flag("force");
     CO_TRY_VOID(co_await services.containers->remove(reference, force));
-    co_return co_await response.send_empty(204);
+    auto done = co_await response.send_empty(204);
+    co_return done;
 }
 
 Task<void> attach_container(Services& services, Request& request, Response& response) {
@@ -158,7 +164,8 @@ Task<void> attach_container(Services& services, Request& request, Response& resp
     const std::string_view type =
         framed ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
     CO_TRY(auto raw, co_await response.hijack(type));
-    co_return co_await services.containers->attach(container, wanted, raw, raw, request.stop);
+    auto done = co_await services.containers->attach(container, wanted, raw, raw, request.stop);
+    co_return done;
 }
 
 Task<void> container_logs(Services& services, Request& request, Response& response) {
@@ -192,7 +199,8 @@ Task<void> resize_container(Services& services, Request& request, Response& resp
     const auto height = static_cast<unsigned short>(rows);
     const auto width = static_cast<unsigned short>(columns);
     CO_TRY_VOID(services.containers->resize(request.captures[0], height, width));
-    co_return co_await response.send_empty(200);
+    auto done = co_await response.send_empty(200);
+    co_return done;
 }
 
 }  // namespace engine::api

@@ -79,7 +79,8 @@ Task<void> Response::send(int status, std::string_view content_type, std::string
 Task<void> Response::send_json(int status, std::string body) {
     body += '\n';
     const std::string_view text = body;
-    co_return co_await send(status, "application/json", text);
+    auto done = co_await send(status, "application/json", text);
+    co_return done;
 }
 
 Task<void> Response::send_empty(int status) { return send(status, {}, {}); }
@@ -88,8 +89,12 @@ Task<void> Response::send_error(const Error& error) {
     const int status = status_of(error.kind());
     const std::string body = error_body(error.message());
     const std::string_view text = body;
-    if (status == 304) co_return co_await send_empty(status);
-    co_return co_await send(status, "application/json", text);
+    if (status == 304) {
+        auto done = co_await send_empty(status);
+        co_return done;
+    }
+    auto done = co_await send(status, "application/json", text);
+    co_return done;
 }
 
 Task<void> Response::begin(int status, std::string_view content_type) {
@@ -107,7 +112,10 @@ Task<void> Response::begin(int status, std::string_view content_type) {
 Task<void> Response::write(std::span<const std::byte> bytes) {
     CHECK(mode_ == Mode::chunked || mode_ == Mode::until_close);
     if (bytes.empty() || connection_->request_.method == "HEAD") co_return Result<void>{};
-    if (mode_ == Mode::until_close) co_return co_await io::send_all(connection_->fd_.get(), bytes, connection_->request_.stop);
+    if (mode_ == Mode::until_close) {
+        auto done = co_await io::send_all(connection_->fd_.get(), bytes, connection_->request_.stop);
+        co_return done;
+    }
     std::string out = std::move(connection_->out_);
     out.clear();
     char size[20];
@@ -125,7 +133,8 @@ Task<void> Response::write(std::span<const std::byte> bytes) {
 Task<void> Response::finish() {
     if (mode_ != Mode::chunked) co_return Result<void>{};
     const auto last = io::bytes_of("0\r\n\r\n");
-    co_return co_await io::send_all(connection_->fd_.get(), last, connection_->stop_);
+    auto done = co_await io::send_all(connection_->fd_.get(), last, connection_->stop_);
+    co_return done;
 }
 
 Task<RawStream*> Response::hijack(std::string_view content_type) {
@@ -163,7 +172,8 @@ Task<std::size_t> RawStream::read(std::span<std::byte> buffer) {
         c.input_begin_ += length;
         co_return length;
     }
-    co_return co_await io::recv(c.fd_.get(), buffer, c.request_.stop);
+    auto done = co_await io::recv(c.fd_.get(), buffer, c.request_.stop);
+    co_return done;
 }
 
 Task<void> RawStream::write(std::span<const std::byte> bytes) {

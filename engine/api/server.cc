@@ -28,7 +28,8 @@ void Server::serve(Listening listening) { scope_.spawn("accept", accept_loop(std
 
 Task<void> Server::close() {
     scope_.request_stop();
-    co_return co_await scope_.join();
+    auto done = co_await scope_.join();
+    co_return done;
 }
 
 Task<void> Server::accept_loop(Listening listening) {

@@ -158,7 +158,8 @@ Task<std::string> read_file(std::string path, std::size_t bytes_max) {
     while (true) {
         if (filled == content.size()) content.resize(content.size() * 2);
         Bytes free_part = std::as_writable_bytes(std::span(content)).subspan(filled);
-        auto got = co_await read(opened->get(), free_part, {}, filled);
+        const StopToken never;
+        auto got = co_await read(opened->get(), free_part, never, filled);
         if (!got) co_return fail(std::move(got.error()).with_context(path));
         if (*got == 0) break;
         filled += *got;

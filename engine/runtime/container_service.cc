@@ -58,14 +58,16 @@ Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options
 
 // Ahead of the first start, beside the first requests.
 Task<void> ContainerService::compile_default_filter() {
-    auto compiled = co_await seccomp_.filter(std::string(), default_capabilities());
+    std::string default_profile;
+    auto compiled = co_await seccomp_.filter(std::move(default_profile), default_capabilities());
     if (!compiled) log_error("the default seccomp profile: " + compiled.error().message());
     co_return Result<void>{};
 }
 
 Task<void> ContainerService::close() {
     scope_.request_stop();
-    co_return co_await scope_.join();
+    auto done = co_await scope_.join();
+    co_return done;
 }
 
 Result<std::shared_ptr<Container>> ContainerService::find(std::string_view reference) const {

@@ -190,7 +190,8 @@ Task<KeeperStarted> KeeperClient::start(KeeperStart request) {
 
 Task<void> KeeperClient::close() {
     scope_.request_stop();
-    co_return co_await scope_.join();
+    auto done = co_await scope_.join();
+    co_return done;
 }
 
 Task<void> KeeperClient::receive_loop() {

@@ -57,7 +57,8 @@ Task<void> Output::pump(UniqueFd source, LogStream stream, reactor::StopToken st
     }
     CO_TRY(auto held, co_await log_lane_.enter());
     encoder_.finish(stream, realtime_ns(), encoded_);
-    co_return co_await write_log();
+    auto done = co_await write_log();
+    co_return done;
 }
 
 Task<void> Output::deliver(LogStream stream, std::string_view bytes) {
