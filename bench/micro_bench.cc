@@ -1,5 +1,5 @@
-// The parts that every request and every container pass through, each alone. Figures are for comparing two builds on one
-// machine; docs/performance.md has the whole's.
+// The parts that every request and every container pass through, each alone. Figures are for comparing two builds on
+// one machine; docs/performance.md has the whole's.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -69,7 +69,8 @@ BENCHMARK(loop_pipe_write_and_read);
 
 void http_parse(benchmark::State& state) {
     const std::string text =
-        "POST /v1.51/containers/abc/start?detachKeys= HTTP/1.1\r\nHost: api.moby.localhost\r\nUser-Agent: Docker-Client/28.2.2 "
+        "POST /v1.51/containers/abc/start?detachKeys= HTTP/1.1\r\nHost: api.moby.localhost\r\nUser-Agent: "
+        "Docker-Client/28.2.2 "
         "(linux)\r\nContent-Length: 0\r\nContent-Type: text/plain\r\n\r\n";
     api::Request request;
     api::RequestParser parser(&request);
@@ -86,9 +87,10 @@ void http_parse(benchmark::State& state) {
 BENCHMARK(http_parse);
 
 constexpr std::string_view create_body =
-    R"({"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":true,"AttachStderr":true,"Tty":false,)"
-    R"("OpenStdin":false,"StdinOnce":false,"Env":["A=b"],"Cmd":["true"],"Image":"busybox","Volumes":{},"WorkingDir":"",)"
-    R"("Entrypoint":null,"Labels":{"a":"b"},"HostConfig":{"Binds":null,"NetworkMode":"none","AutoRemove":false,)"
+    R"({"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":true,"AttachStderr":true,)"
+    R"("Tty":false,"OpenStdin":false,"StdinOnce":false,"Env":["A=b"],"Cmd":["true"],"Image":"busybox","Volumes":{},)"
+    R"("WorkingDir":"","Entrypoint":null,"Labels":{"a":"b"},)"
+    R"("HostConfig":{"Binds":null,"NetworkMode":"none","AutoRemove":false,)"
     R"("RestartPolicy":{"Name":"no","MaximumRetryCount":0},"Memory":0,"ShmSize":0},"NetworkingConfig":{}})";
 
 void json_create_body(benchmark::State& state) {

@@ -18,8 +18,8 @@ if(ENGINE_FUZZ)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
-# engine_link_static(TARGET names...): the static library where Debian has one. Each worker process starts by loading what
-# is shared; linked in, only what is used is there and nothing is looked up by name.
+# engine_link_static(TARGET names...): the static library where Debian has one. Each worker process starts by loading
+# what is shared; linked in, only what is used is there and nothing is looked up by name.
 function(engine_link_static target)
   foreach(name ${ARGN})
     find_library(STATIC_${name} NAMES lib${name}.a ${name} REQUIRED)

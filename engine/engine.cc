@@ -97,7 +97,8 @@ Result<bool> choose_overlay(const Options& options, storage::Database& db) {
     auto works = storage::check_overlay(options.data_root);
     if (works) return true;
     if (!options.storage_driver.empty())
-        return fail(std::move(works).error().with_context("error initializing graphdriver: driver not supported: overlay2"));
+        return fail(
+            std::move(works).error().with_context("error initializing graphdriver: driver not supported: overlay2"));
     log_warn(options.data_root + " cannot hold overlays (" + works.error().message() + "): layers are copied");
     return false;
 }

@@ -7,7 +7,17 @@
 namespace engine {
 namespace {
 
-enum Long : int { data_root = 256, exec_root, pidfile, cgroup_parent, log_level, label, log_opt, log_driver, plain_ring };
+enum Long : int {
+    data_root = 256,
+    exec_root,
+    pidfile,
+    cgroup_parent,
+    log_level,
+    label,
+    log_opt,
+    log_driver,
+    plain_ring
+};
 
 constexpr option long_options[] = {
     {"host", required_argument, nullptr, 'H'},

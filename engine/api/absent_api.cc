@@ -10,9 +10,10 @@ Task<void> get_volumes(Services&, Request&, Response& response) {
 }
 
 Task<void> no_swarm(Services&, Request&, Response&) {
-    co_return fail(ErrorKind::unavailable,
-                   "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this "
-                   "node to swarm and try again.");
+    co_return fail(
+        ErrorKind::unavailable,
+        "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this "
+        "node to swarm and try again.");
 }
 
 }  // namespace engine::api

@@ -157,7 +157,8 @@ Task<void> Connection::watched(Response* response, const Route* route) {
 Task<void> Connection::watch_client(reactor::StopSource* gone, Watch watch, reactor::StopToken answered) {
     CO_TRY(auto events, co_await io::poll(fd_.get(), POLLRDHUP | POLLHUP | POLLERR, answered));
     if (watch == Watch::hangup && (events & (POLLHUP | POLLERR)) == 0) {
-        // It will send no more but may listen. A request to poll always reports that; an epoll asked for nothing does not.
+        // It will send no more but may listen. A request to poll always reports that; an epoll asked for nothing does
+        // not.
         const UniqueFd both_sides(epoll_create1(EPOLL_CLOEXEC));
         epoll_event nothing{};
         if (!both_sides || epoll_ctl(both_sides.get(), EPOLL_CTL_ADD, fd_.get(), &nothing) != 0)

@@ -23,7 +23,8 @@ public:
     static Result<Patterns> of(const std::vector<std::string>& values) {
         Patterns out;
         for (const std::string& value : values) {
-            if (value.size() > pattern_bytes_max) return fail(ErrorKind::invalid, "invalid filter: a pattern is too long");
+            if (value.size() > pattern_bytes_max)
+                return fail(ErrorKind::invalid, "invalid filter: a pattern is too long");
             auto compiled = std::unique_ptr<regex_t, Free>(new regex_t{});
             if (regcomp(compiled.get(), value.c_str(), REG_EXTENDED | REG_NOSUB) != 0) delete compiled.release();
             out.values_.push_back({value, std::move(compiled)});
@@ -33,8 +34,9 @@ public:
     // No pattern matches everything.
     bool match(const std::string& text) const {
         return values_.empty() || std::any_of(values_.begin(), values_.end(), [&](const Value& value) {
-            return value.text == text || (value.compiled && regexec(value.compiled.get(), text.c_str(), 0, nullptr, 0) == 0);
-        });
+                   return value.text == text ||
+                          (value.compiled && regexec(value.compiled.get(), text.c_str(), 0, nullptr, 0) == 0);
+               });
     }
 
 private:
@@ -132,8 +134,9 @@ public:
                                 const runtime::ContainerService& containers) {
         Selection out(query);
         const Filters& filters = query.filters;
-        TRY_VOID(check_filters(filters, {"ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
-                                         "label", "name", "network", "publish", "since", "status", "volume"}));
+        TRY_VOID(
+            check_filters(filters, {"ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
+                                    "label", "name", "network", "publish", "since", "status", "volume"}));
         TRY(out.ids_, Patterns::of(filter_values(filters, "id")));
         TRY(out.names_, Patterns::of(filter_values(filters, "name")));
         TRY(out.exit_codes_, exit_codes(filters));
@@ -148,7 +151,8 @@ public:
                 return invalid_filter("health", value);
         }
         for (const std::string& value : filter_values(filters, "is-task")) {
-            if (value != "true" && value != "false" && value != "1" && value != "0") return invalid_filter("is-task", value);
+            if (value != "true" && value != "false" && value != "1" && value != "0")
+                return invalid_filter("is-task", value);
             out.tasks_only_ = value == "true" || value == "1";
         }
         for (const std::string& value : filter_values(filters, "ancestor"))
@@ -182,19 +186,23 @@ private:
         if (tasks_only_ || !ids_.match(c.id)) return false;
         if (!names_.match(c.name) && !names_.match("/" + c.name)) return false;
         const auto& labels = filter_values(filters_, "label");
-        if (!std::all_of(labels.begin(), labels.end(), [&](const auto& label) { return has_label(c.spec.labels, label); }))
+        if (!std::all_of(labels.begin(), labels.end(),
+                         [&](const auto& label) { return has_label(c.spec.labels, label); }))
             return false;
         return filter_values(filters_, "ancestor").empty() || image_ids_.contains(c.image_id);
     }
     bool takes_state(const Container& c) const {
-        if (!exit_codes_.empty() && (c.running() || c.state.started_at == 0 || !exit_codes_.contains(c.state.exit_code)))
+        if (!exit_codes_.empty() &&
+            (c.running() || c.state.started_at == 0 || !exit_codes_.contains(c.state.exit_code)))
             return false;
         const auto word = runtime::status_word(c.state.status);
-        if (!any_of(filter_values(filters_, "status"), [&](const std::string& value) { return value == word; })) return false;
+        if (!any_of(filter_values(filters_, "status"), [&](const std::string& value) { return value == word; }))
+            return false;
         return any_of(filter_values(filters_, "health"), [](const std::string& value) { return value == "none"; });
     }
     bool takes_surroundings(const Container& c) const {
-        if (!any_of(filter_values(filters_, "volume"), [&](const std::string& value) { return mounts_volume(c, value); }))
+        if (!any_of(filter_values(filters_, "volume"),
+                    [&](const std::string& value) { return mounts_volume(c, value); }))
             return false;
         const std::string network = runtime::network_name(c.spec);
         if (!any_of(filter_values(filters_, "network"), [&](const std::string& value) { return value == network; }))
@@ -222,7 +230,8 @@ Result<std::vector<ContainerPointer>> list_containers_by(const runtime::Containe
     for (const auto& [id, container] : containers.all())
         if (selection.takes(*container)) out.push_back(container);
     std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return Selection::older(*b, *a); });
-    if (query.limit > 0 && out.size() > static_cast<std::size_t>(query.limit)) out.resize(static_cast<std::size_t>(query.limit));
+    if (query.limit > 0 && out.size() > static_cast<std::size_t>(query.limit))
+        out.resize(static_cast<std::size_t>(query.limit));
     return out;
 }
 

@@ -25,7 +25,10 @@ void write_state(json::Writer& w, const Container& c) {
 void write_mounts(json::Writer& w, const Container& c) {
     w.begin_array();
     for (const MountSpec& mount : runtime::mount_points(c.spec)) {
-        w.begin_object().field("Type", mount.type_name).field("Source", mount.source).field("Destination", mount.target);
+        w.begin_object()
+            .field("Type", mount.type_name)
+            .field("Source", mount.source)
+            .field("Destination", mount.target);
         w.field("Mode", mount.mode).field("RW", !mount.read_only);
         const std::string_view propagation = mount.propagation.empty() ? "rprivate" : mount.propagation;
         w.field("Propagation", mount.type == MountType::bind ? propagation : "").end_object();
@@ -36,7 +39,11 @@ void write_mounts(json::Writer& w, const Container& c) {
 // No addresses are given out yet: an endpoint's fields are those of a container without any.
 void write_endpoint(json::Writer& w) {
     w.begin_object().field_null("IPAMConfig").field_null("Links").field_null("Aliases").field("MacAddress", "");
-    w.field_null("DriverOpts").field("GwPriority", 0).field("NetworkID", "").field("EndpointID", "").field("Gateway", "");
+    w.field_null("DriverOpts")
+        .field("GwPriority", 0)
+        .field("NetworkID", "")
+        .field("EndpointID", "")
+        .field("Gateway", "");
     w.field("IPAddress", "").field("IPPrefixLen", 0).field("IPv6Gateway", "").field("GlobalIPv6Address", "");
     w.field("GlobalIPv6PrefixLen", 0).field_null("DNSNames").end_object();
 }
@@ -51,7 +58,10 @@ void write_network_settings(json::Writer& w, const Container& c) {
     w.begin_object().field("Bridge", "").field("SandboxID", "").field("SandboxKey", "");
     w.key("Ports").begin_object().end_object();
     w.field("HairpinMode", false).field("LinkLocalIPv6Address", "").field("LinkLocalIPv6PrefixLen", 0);
-    w.field_null("SecondaryIPAddresses").field_null("SecondaryIPv6Addresses").field("EndpointID", "").field("Gateway", "");
+    w.field_null("SecondaryIPAddresses")
+        .field_null("SecondaryIPv6Addresses")
+        .field("EndpointID", "")
+        .field("Gateway", "");
     w.field("GlobalIPv6Address", "").field("GlobalIPv6PrefixLen", 0).field("IPAddress", "").field("IPPrefixLen", 0);
     w.field("IPv6Gateway", "").field("MacAddress", "");
     write_networks(w, c);
@@ -68,7 +78,8 @@ void write_graph_driver(json::Writer& w, const Services& services, const Contain
     std::string lowers;
     for (const std::string& lower : plan.lowers) lowers.append(lowers.empty() ? "" : ":").append(lower);
     w.begin_object().field("LowerDir", lowers);
-    // The overlay is mounted in the container's own mount namespace only: that is where its merged tree can be looked at.
+    // The overlay is mounted in the container's own mount namespace only: that is where its merged tree can be looked
+    // at.
     if (c.running()) w.field("MergedDir", "/proc/" + std::to_string(c.state.pid) + "/root");
     w.field("UpperDir", plan.upper).field("WorkDir", plan.work).end_object().end_object();
 }
@@ -85,7 +96,8 @@ std::string image_shown(const Services& services, const Container& c) {
 
 }  // namespace
 
-std::string container_inspect(const Services& services, const Container& c, const std::optional<ContainerSizes>& sizes) {
+std::string container_inspect(const Services& services, const Container& c,
+                              const std::optional<ContainerSizes>& sizes) {
     const runtime::ContainerPaths paths = services.containers->paths_of(c);
     json::Writer w;
     w.begin_object().field("Id", c.id).field("Created", runtime::rfc3339_nano(c.created_at));

@@ -18,7 +18,7 @@ struct ContainerSizes {
 
 std::string container_inspect(const Services& services, const runtime::Container& container,
                               const std::optional<ContainerSizes>& sizes);
-void write_container_summary(json::Writer& w, const Services& services, const runtime::Container& container, Nanoseconds now,
-                             const std::optional<ContainerSizes>& sizes);
+void write_container_summary(json::Writer& w, const Services& services, const runtime::Container& container,
+                             Nanoseconds now, const std::optional<ContainerSizes>& sizes);
 
 }  // namespace engine::api

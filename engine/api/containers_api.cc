@@ -46,8 +46,8 @@ Result<WaitCondition> wait_condition(const Request& request) {
 
 }  // namespace
 
-Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr<runtime::Container> container, bool wanted,
-                                             reactor::StopToken stop) {
+Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr<runtime::Container> container,
+                                             bool wanted, reactor::StopToken stop) {
     if (!wanted) co_return std::optional<ContainerSizes>();
     std::string id = container->id;
     std::string image_id = container->image_id;

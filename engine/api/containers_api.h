@@ -10,8 +10,8 @@
 namespace engine::api {
 
 // Walking the trees is a worker's: only when asked for.
-Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr<runtime::Container> container, bool wanted,
-                                             reactor::StopToken stop);
+Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr<runtime::Container> container,
+                                             bool wanted, reactor::StopToken stop);
 
 Task<void> list_containers(Services& services, Request& request, Response& response);
 Task<void> inspect_container(Services& services, Request& request, Response& response);

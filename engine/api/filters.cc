@@ -38,11 +38,13 @@ Result<Filters> parse_filters(std::string_view json) {
     simdjson::dom::parser parser;
     element root;
     simdjson::dom::object object;
-    if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) return fail(ErrorKind::invalid, "invalid filter");
+    if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS)
+        return fail(ErrorKind::invalid, "invalid filter");
     if (root.is_null()) return filters;
     if (root.get(object) != simdjson::SUCCESS) return fail(ErrorKind::invalid, "invalid filter");
     for (auto field : object)
-        if (!read_values(field.value, filters[std::string(field.key)])) return fail(ErrorKind::invalid, "invalid filter");
+        if (!read_values(field.value, filters[std::string(field.key)]))
+            return fail(ErrorKind::invalid, "invalid filter");
     return filters;
 }
 

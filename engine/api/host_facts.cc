@@ -93,7 +93,8 @@ std::int64_t memory_total() {
 }
 
 bool bridge_netfilter(bool ipv6) {
-    return reads_one(ipv6 ? "/proc/sys/net/bridge/bridge-nf-call-ip6tables" : "/proc/sys/net/bridge/bridge-nf-call-iptables");
+    return reads_one(ipv6 ? "/proc/sys/net/bridge/bridge-nf-call-ip6tables"
+                          : "/proc/sys/net/bridge/bridge-nf-call-iptables");
 }
 
 bool ipv4_forwarding() { return reads_one("/proc/sys/net/ipv4/ip_forward"); }

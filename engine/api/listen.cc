@@ -20,8 +20,8 @@ namespace {
 constexpr int backlog = 4096;
 constexpr int first_passed_fd = 3;   // sd_listen_fds(3)
 
-// Somebody listens there who is still alive: the kernel takes down a killed engine's ring, and the sockets that requests in it
-// hold, a while after the process is gone.
+// Somebody listens there who is still alive: the kernel takes down a killed engine's ring, and the sockets that
+// requests in it hold, a while after the process is gone.
 bool answers(const sockaddr_un& address) {
     UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
@@ -55,7 +55,8 @@ Result<Listening> listen_unix(const std::string& path, const std::string& group)
     umask(mask);
     if (bound != 0) return fail_errno(bind_error, "binding unix://" + path);
     if (const ::group* entry = getgrnam(group.c_str())) {
-        if (chown(path.c_str(), 0, entry->gr_gid) != 0) return fail_errno(errno, "giving " + path + " to group " + group);
+        if (chown(path.c_str(), 0, entry->gr_gid) != 0)
+            return fail_errno(errno, "giving " + path + " to group " + group);
     }
     if (listen(fd.get(), backlog) != 0) return fail_errno(errno, "listening on unix://" + path);
     return Listening{std::move(fd), "unix://" + path, path};

@@ -32,7 +32,8 @@ bool Request::has_parameter(std::string_view name) const {
 bool Request::flag(std::string_view name, bool otherwise) const {
     if (!has_parameter(name)) return otherwise;
     std::string value(parameter(name));
-    std::transform(value.begin(), value.end(), value.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(value.begin(), value.end(), value.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     return !(value.empty() || value == "0" || value == "no" || value == "false" || value == "none");
 }
 

@@ -1,6 +1,6 @@
 // HTTP/1.1 requests out of bytes, by llhttp. A pull parser over buffers that the connection feeds: it stops after the
-// headers, after each piece of body and after the message, so that one request is handled at a time and a body is read only as
-// fast as its reader wants.
+// headers, after each piece of body and after the message, so that one request is handled at a time and a body is read
+// only as fast as its reader wants.
 #pragma once
 
 #include <llhttp.h>

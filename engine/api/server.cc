@@ -16,9 +16,12 @@ namespace {
 constexpr Nanoseconds accept_retry = 50 * millisecond;
 
 void refuse_connection(int fd) {
-    const std::string body = error_body("the engine has its " + std::to_string(connections_max) + " connections already");
-    const std::string answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                               "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    const std::string body =
+        error_body("the engine has its " + std::to_string(connections_max) + " connections already");
+    const std::string answer =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        "Content-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
     [[maybe_unused]] const ssize_t sent = ::send(fd, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

@@ -21,9 +21,13 @@ void write_version_platform(json::Writer& w, const KernelFacts& kernel) {
     w.key("Platform").begin_object().field("Name", "dockercd").end_object();
     w.key("Components").begin_array().begin_object();
     w.field("Name", "Engine").field("Version", ENGINE_VERSION).key("Details").begin_object();
-    w.field("ApiVersion", version_text(api_version_newest)).field("Arch", kernel.go_machine).field("BuildTime", build_time());
+    w.field("ApiVersion", version_text(api_version_newest))
+        .field("Arch", kernel.go_machine)
+        .field("BuildTime", build_time());
     w.field("Experimental", "false").field("GitCommit", ENGINE_COMMIT).field("GoVersion", "none (C++20)");
-    w.field("KernelVersion", kernel.release).field("MinAPIVersion", version_text(api_version_oldest)).field("Os", "linux");
+    w.field("KernelVersion", kernel.release)
+        .field("MinAPIVersion", version_text(api_version_oldest))
+        .field("Os", "linux");
     w.end_object().end_object().end_array();
 }
 
@@ -75,10 +79,20 @@ void write_info_absent(json::Writer& w) {
     w.field_raw("InsecureRegistryCIDRs", "[\"::1/128\",\"127.0.0.0/8\"]").field_raw("IndexConfigs", "{}");
     w.field_raw("Mirrors", "[]").end_object();
     w.field_null("GenericResources").field("ExperimentalBuild", false).field("LiveRestoreEnabled", true);
-    w.field("Isolation", "").field("InitBinary", "").field_raw("DefaultAddressPools", "[]").field_raw("CDISpecDirs", "[]");
-    w.key("Runtimes").begin_object().key("dockercd").begin_object().field("path", "dockercd-keeper").end_object().end_object();
+    w.field("Isolation", "")
+        .field("InitBinary", "")
+        .field_raw("DefaultAddressPools", "[]")
+        .field_raw("CDISpecDirs", "[]");
+    w.key("Runtimes")
+        .begin_object()
+        .key("dockercd")
+        .begin_object()
+        .field("path", "dockercd-keeper")
+        .end_object()
+        .end_object();
     w.field("DefaultRuntime", "dockercd").field("ProductLicense", "Apache-2.0").field("IndexServerAddress", "https://index.docker.io/v1/");
-    for (const char* name : {"ContainerdCommit", "RuncCommit", "InitCommit"}) w.key(name).begin_object().field("ID", "").end_object();
+    for (const char* name : {"ContainerdCommit", "RuncCommit", "InitCommit"})
+        w.key(name).begin_object().field("ID", "").end_object();
 }
 
 }  // namespace
@@ -110,7 +124,9 @@ Task<void> get_info(Services& services, Request&, Response& response) {
     json::Writer w;
     w.begin_object();
     w.field("ID", facts.id).field("Containers", counts.containers).field("ContainersRunning", counts.running);
-    w.field("ContainersPaused", counts.paused).field("ContainersStopped", counts.stopped).field("Images", counts.images);
+    w.field("ContainersPaused", counts.paused)
+        .field("ContainersStopped", counts.stopped)
+        .field("Images", counts.images);
     w.field("Driver", facts.storage_driver).key("DriverStatus").begin_array();
     w.value(std::vector<std::string>{"Backing Filesystem", facts.backing_filesystem}).end_array();
     write_info_plugins(w);

@@ -1,4 +1,5 @@
-// What this engine calls itself. ENGINE_COMMIT and ENGINE_BUILD_TIME (seconds since 1970, of that commit) come from CMake.
+// What this engine calls itself. ENGINE_COMMIT and ENGINE_BUILD_TIME (seconds since 1970, of that commit) come from
+// CMake.
 #pragma once
 
 #define ENGINE_VERSION "0.1.0"

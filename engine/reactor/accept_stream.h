@@ -1,5 +1,5 @@
-// The connections that come to a listening socket: one request to the kernel for all of them where it has multishot accept
-// (5.19), one for each elsewhere.
+// The connections that come to a listening socket: one request to the kernel for all of them where it has multishot
+// accept (5.19), one for each elsewhere.
 #pragma once
 
 #include <deque>

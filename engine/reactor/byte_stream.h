@@ -1,4 +1,5 @@
-// Bytes that arrive and bytes that leave, with back-pressure: what storage and runtime see of a connection, pipe or file.
+// Bytes that arrive and bytes that leave, with back-pressure: what storage and runtime see of a connection, pipe or
+// file.
 #pragma once
 
 #include <cstddef>

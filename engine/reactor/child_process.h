@@ -1,4 +1,5 @@
-// A short-lived child (a worker): started with exactly the descriptors it is given, awaited through its pidfd on the ring.
+// A short-lived child (a worker): started with exactly the descriptors it is given, awaited through its pidfd on the
+// ring.
 #pragma once
 
 #include <sys/types.h>
@@ -24,8 +25,9 @@ struct ExitStatus {
 
 class ChildProcess {
 public:
-    // argv[0] is the path executed. The child gets stdin/stdout/stderr from /dev/null unless mapped, no other descriptor of ours
-    // (all are close-on-exec), an environment of `environment` only, and default signal dispositions.
+    // argv[0] is the path executed. The child gets stdin/stdout/stderr from /dev/null unless mapped, no other
+    // descriptor of ours (all are close-on-exec), an environment of `environment` only, and default signal
+    // dispositions.
     static Result<ChildProcess> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
                                       std::span<const FdMapping> descriptors);
     ChildProcess(ChildProcess&&) noexcept = default;

@@ -1,6 +1,6 @@
 // The awaitable verbs, one per request of the kernel. Descriptors are borrowed; buffers belong to the kernel until the
-// verb has completed, which is guaranteed because frames run to their end. Each verb takes a stop token: stopping cancels the
-// request, and its own completion still decides (a request that had finished keeps its value).
+// verb has completed, which is guaranteed because frames run to their end. Each verb takes a stop token: stopping
+// cancels the request, and its own completion still decides (a request that had finished keeps its value).
 #pragma once
 
 #include <poll.h>
@@ -99,7 +99,8 @@ inline ConstBytes bytes_of(std::string_view text) { return std::as_bytes(std::sp
 IoAwaiter<std::size_t> read(int fd, Bytes buffer, StopToken stop = {}, std::uint64_t offset = current_position);
 IoAwaiter<std::size_t> write(int fd, ConstBytes buffer, StopToken stop = {}, std::uint64_t offset = current_position);
 IoAwaiter<std::size_t> recv(int fd, Bytes buffer, StopToken stop = {});
-// Without a buffer of one's own while nothing comes; needs RingFeatures::buffer_ring. ENOBUFS: all are lent out at the moment.
+// Without a buffer of one's own while nothing comes; needs RingFeatures::buffer_ring. ENOBUFS: all are lent out at the
+// moment.
 LendingReceive recv_lending(int fd, StopToken stop = {});
 IoAwaiter<std::size_t> send(int fd, ConstBytes buffer, StopToken stop = {}, bool more_follows = false);  // no SIGPIPE
 IoAwaiter<std::size_t> recvmsg(int fd, msghdr* message, int flags, StopToken stop = {});
@@ -108,7 +109,8 @@ IoAwaiter<UniqueFd> accept(int fd, StopToken stop = {});  // close-on-exec
 IoAwaiter<void> connect(int fd, const sockaddr* address, unsigned length, StopToken stop = {});
 IoAwaiter<unsigned> poll(int fd, unsigned events, StopToken stop = {});  // the events that came
 IoAwaiter<std::size_t> splice(int from, int to, std::size_t bytes, StopToken stop = {});
-IoAwaiter<UniqueFd> openat(int directory, const char* path, int flags, unsigned mode, StopToken stop = {});  // O_CLOEXEC added
+IoAwaiter<UniqueFd> openat(int directory, const char* path, int flags, unsigned mode,
+                           StopToken stop = {});  // O_CLOEXEC added
 IoAwaiter<void> fsync(int fd);
 IoAwaiter<void> mkdirat(int directory, const char* path, unsigned mode);
 IoAwaiter<void> unlinkat(int directory, const char* path, int flags);

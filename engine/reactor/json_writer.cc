@@ -12,7 +12,12 @@ constexpr char hex[] = "0123456789abcdef";
 std::size_t sequence_length(std::string_view text) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = at(0);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    const std::size_t length = first < 0x80   ? 1
+                               : first < 0xc2 ? 0
+                               : first < 0xe0 ? 2
+                               : first < 0xf0 ? 3
+                               : first < 0xf5 ? 4
+                                              : 0;
     if (length < 2) return length;
     if (text.size() < length) return 0;
     for (std::size_t i = 1; i < length; ++i)
@@ -63,7 +68,8 @@ void append_string(std::string& out, std::string_view text) {
             continue;
         }
         const std::size_t length = sequence_length(text.substr(i));
-        const bool separator = length == 3 && c == 0xe2 && text[i + 1] == '\x80' && (text[i + 2] == '\xa8' || text[i + 2] == '\xa9');
+        const bool separator =
+            length == 3 && c == 0xe2 && text[i + 1] == '\x80' && (text[i + 2] == '\xa8' || text[i + 2] == '\xa9');
         if (length != 0 && !separator) {
             i += length;
             continue;

@@ -8,8 +8,27 @@
 namespace engine::reactor {
 
 enum class OpCode : std::uint8_t {
-    nop, read, write, recv, send, recvmsg, sendmsg, accept, accept_multishot, recv_provided, connect, poll, splice, openat,
-    close, fsync, mkdirat, unlinkat, renameat, fallocate, shutdown,
+    nop,
+    read,
+    write,
+    recv,
+    send,
+    recvmsg,
+    sendmsg,
+    accept,
+    accept_multishot,
+    recv_provided,
+    connect,
+    poll,
+    splice,
+    openat,
+    close,
+    fsync,
+    mkdirat,
+    unlinkat,
+    renameat,
+    fallocate,
+    shutdown,
 };
 
 // What is asked, in the kernel's own terms (io_uring_enter(2)); the backend turns it into a submission entry.

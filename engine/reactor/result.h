@@ -1,5 +1,6 @@
 // Errors as values. An Error is a kind (what the caller decides on; api maps it to an HTTP status), an errno (0 when
-// no system call was involved) and a sentence that grows while it climbs: each layer may put what it was doing in front.
+// no system call was involved) and a sentence that grows while it climbs: each layer may put what it was doing in
+// front.
 #pragma once
 
 #include <cerrno>

@@ -5,7 +5,9 @@
 
 namespace engine::reactor {
 
-Scope::Scope(const char* name, StopToken parent) : name_(name), stop_(parent) { Loop::current().scopes().push_back(this); }
+Scope::Scope(const char* name, StopToken parent) : name_(name), stop_(parent) {
+    Loop::current().scopes().push_back(this);
+}
 
 Scope::~Scope() { CHECK(size_ == 0); }
 

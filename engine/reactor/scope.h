@@ -1,4 +1,5 @@
-// A scope owns tasks that run beside their creator. It must be joined before it dies; stopping it asks all of its tasks.
+// A scope owns tasks that run beside their creator. It must be joined before it dies; stopping it asks all of its
+// tasks.
 #pragma once
 
 #include <memory>
@@ -17,8 +18,8 @@ public:
     explicit Scope(const char* name, StopToken parent = {});
     ~Scope();
 
-    // Starts the task now, up to its first wait. Its error, if any, is logged at debug level with the task's name: a task
-    // that must answer someone does so itself.
+    // Starts the task now, up to its first wait. Its error, if any, is logged at debug level with the task's name: a
+    // task that must answer someone does so itself.
     void spawn(const char* task_name, Task<void> task);
     void request_stop(ErrorKind reason = ErrorKind::canceled) { stop_.request_stop(reason); }
     StopToken token() { return stop_.token(); }

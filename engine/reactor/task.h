@@ -1,9 +1,9 @@
 // Task<T>: a lazily started coroutine that yields Result<T>.
 //
-// Awaiting starts the child by a plain resume. A child that ends without waiting lets the parent go on at once; otherwise
-// its end puts the parent on the loop's ready queue. So the stack is as deep as the static nesting of first calls, in debug
-// builds too, and a frame is never destroyed under code that still runs in it. Frames run to their end: destroying a Task that
-// was started and has not finished is a bug of ours (see docs/design.md, "The await dialect").
+// Awaiting starts the child by a plain resume. A child that ends without waiting lets the parent go on at once;
+// otherwise its end puts the parent on the loop's ready queue. So the stack is as deep as the static nesting of first
+// calls, in debug builds too, and a frame is never destroyed under code that still runs in it. Frames run to their end:
+// destroying a Task that was started and has not finished is a bug of ours (see docs/design.md, "The await dialect").
 #pragma once
 
 #include <coroutine>
@@ -17,7 +17,8 @@
 
 namespace engine::reactor {
 
-// What every coroutine of ours has, whatever it yields. Being a Runnable, it goes on the ready queue without allocation.
+// What every coroutine of ours has, whatever it yields. Being a Runnable, it goes on the ready queue without
+// allocation.
 class PromiseBase : public Runnable {
 public:
     static void* operator new(std::size_t bytes) { return frame_allocate(bytes); }

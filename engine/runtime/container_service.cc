@@ -33,9 +33,13 @@ int exit_code_of(int wait_status) {
 
 }  // namespace
 
-ContainerService::ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper,
-                                   Events& events)
-    : options_(std::move(options)), db_(db), images_(images), keeper_(keeper), events_(events),
+ContainerService::ContainerService(Options options, storage::Database& db, storage::ImageStore& images,
+                                   KeeperClient& keeper, Events& events)
+    : options_(std::move(options)),
+      db_(db),
+      images_(images),
+      keeper_(keeper),
+      events_(events),
       seccomp_(options_.worker_path) {}
 
 Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options, storage::Database& db,
@@ -90,7 +94,8 @@ Result<void> ContainerService::resize(std::string_view reference, unsigned short
     if (!container->running()) return fail(ErrorKind::conflict, "container " + container->id + " is not running");
     if (!container->spec.tty) return {};
     const winsize size{rows, columns, 0, 0};
-    if (ioctl(container->held.stdin_end.get(), TIOCSWINSZ, &size) != 0) return fail_errno(errno, "resizing the terminal");
+    if (ioctl(container->held.stdin_end.get(), TIOCSWINSZ, &size) != 0)
+        return fail_errno(errno, "resizing the terminal");
     publish(*container, "resize", {{"height", std::to_string(rows)}, {"width", std::to_string(columns)}});
     return {};
 }
@@ -114,7 +119,8 @@ Task<void> ContainerService::attach(std::shared_ptr<Container> container, Attach
     co_return copied;
 }
 
-Task<void> ContainerService::copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop) {
+Task<void> ContainerService::copy_input(std::shared_ptr<Container> container, ByteSource* input,
+                                        reactor::StopToken stop) {
     while (!container->running()) {
         CO_TRY_VOID(co_await container->started.wait(stop));
     }
@@ -136,7 +142,8 @@ Task<void> ContainerService::copy_input(std::shared_ptr<Container> container, By
     co_return Result<void>{};
 }
 
-// Both streams to their ends. Stopping the service leaves the bytes in the pipes, which the keeper holds for the next engine.
+// Both streams to their ends. Stopping the service leaves the bytes in the pipes, which the keeper holds for the next
+// engine.
 Task<void> ContainerService::pump_all(std::shared_ptr<Output> output, UniqueFd out, UniqueFd err) {
     reactor::Scope streams("streams");
     const reactor::StopToken stop = scope_.token();
@@ -161,7 +168,8 @@ Task<void> ContainerService::logs(std::shared_ptr<Container> container, LogQuery
         co_return fail(ErrorKind::not_implemented, "configured logging driver does not support reading");
     query.framed = !container->spec.tty;
     std::shared_ptr<LogFile> live = container->held.output ? container->held.output->log() : nullptr;
-    LogStreamer streamer(log_path_of(*container), log_limits(container->spec.log), std::move(live), std::move(query), sink);
+    LogStreamer streamer(log_path_of(*container), log_limits(container->spec.log), std::move(live), std::move(query),
+                         sink);
     auto streamed = co_await streamer.run(stop);
     co_return streamed;
 }
@@ -190,7 +198,8 @@ void ContainerService::keeper_exit(const KeeperExit& exit) {
     found->second->keeper_exit.set();
 }
 
-// Containers without their keeper: nobody would see them end, and the next engine would not find them. They are ended now.
+// Containers without their keeper: nobody would see them end, and the next engine would not find them. They are ended
+// now.
 void ContainerService::keeper_lost() {
     log_error("the keeper has died: its containers are ended");
     for (const auto& [id, container] : containers_)
@@ -224,8 +233,9 @@ void ContainerService::release(const std::shared_ptr<Container>& container) {
     container->state.pid = 0;
 }
 
-// Removing a control group waits in the kernel for everyone who is just joining one: on the ring, and nobody but the next
-// start waits for it. The keeper forgets last, so that an engine that dies here finds the container's groups again.
+// Removing a control group waits in the kernel for everyone who is just joining one: on the ring, and nobody but the
+// next start waits for it. The keeper forgets last, so that an engine that dies here finds the container's groups
+// again.
 Task<void> ContainerService::let_go(std::shared_ptr<Container> container, bool cgroups) {
     if (cgroups) {
         const auto directories = container_cgroup_directories(cgroups_, options_.cgroup_parent, container->id);

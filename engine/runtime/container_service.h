@@ -117,7 +117,9 @@ private:
     void save_state(const Container& container);
     Result<std::shared_ptr<LogFile>> open_log(const Container& container);   // none when it logs to no file
     Result<void> write_network_files(const Container& container);
-    std::string directory_of(const Container& container) const { return options_.data_root + "/containers/" + container.id; }
+    std::string directory_of(const Container& container) const {
+        return options_.data_root + "/containers/" + container.id;
+    }
     std::string log_path_of(const Container& container) const {
         return directory_of(container) + "/" + container.id + "-json.log";
     }

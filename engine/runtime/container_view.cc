@@ -19,7 +19,8 @@ std::string_view status_word(ContainerStatus status) {
 }
 
 bool is_status_word(std::string_view word) {
-    static constexpr std::string_view known[] = {"created", "restarting", "running", "removing", "paused", "exited", "dead"};
+    static constexpr std::string_view known[] = {"created", "restarting", "running", "removing",
+                                                 "paused",  "exited",     "dead"};
     return std::find(std::begin(known), std::end(known), word) != std::end(known);
 }
 

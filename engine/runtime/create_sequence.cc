@@ -33,7 +33,8 @@ std::string new_id() {
 Result<void> write_file(const std::string& path, std::string_view text) {
     UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd) return fail_errno(errno, path);
-    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return fail_errno(errno, path);
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        return fail_errno(errno, path);
     return {};
 }
 
@@ -95,9 +96,10 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
         while (ids_by_name_.contains(container->name)) container->name = generate_container_name(new_id());
     }
     if (const auto taken = ids_by_name_.find(container->name); taken != ids_by_name_.end())
-        co_return fail(ErrorKind::conflict, "Conflict. The container name \"/" + container->name +
-                                                "\" is already in use by container \"" + taken->second +
-                                                "\". You have to remove (or rename) that container to be able to reuse that name.");
+        co_return fail(ErrorKind::conflict,
+                       "Conflict. The container name \"/" + container->name + "\" is already in use by container \"" +
+                           taken->second +
+                           "\". You have to remove (or rename) that container to be able to reuse that name.");
     if (spec.hostname.empty()) spec.hostname = container->id.substr(0, 12);
     container->spec = std::move(spec);
     // From here the name is taken; whatever fails gives it back.

@@ -24,7 +24,10 @@ bool hex4(std::string_view text, std::size_t at, unsigned& out) {
     if (at + 4 > text.size()) return false;
     out = 0;
     for (const char c : text.substr(at, 4)) {
-        const int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        const int v = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
         if (v < 0) return false;
         out = out * 16 + static_cast<unsigned>(v);
     }
@@ -101,17 +104,20 @@ bool parse_rfc3339(std::string_view text, std::int64_t& ns) {
     std::int64_t fraction = 0, unit = 100'000'000;
     std::size_t at = 19;
     if (text[at] == '.')
-        for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, unit /= 10) fraction += (text[at] - '0') * unit;
+        for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, unit /= 10)
+            fraction += (text[at] - '0') * unit;
     std::int64_t offset = 0;
     const std::string_view zone = text.substr(at);
     int hours = 0, minutes = 0;
-    if (zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && digits(zone, 1, 2, hours) && digits(zone, 4, 2, minutes)) {
+    if (zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && digits(zone, 1, 2, hours) &&
+        digits(zone, 4, 2, minutes)) {
         offset = (zone[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
     } else if (zone != "Z") {
         return false;
     }
     const std::int64_t seconds = timegm(&parts) - offset;
-    return !__builtin_mul_overflow(seconds, std::int64_t{1'000'000'000}, &ns) && !__builtin_add_overflow(ns, fraction, &ns);
+    return !__builtin_mul_overflow(seconds, std::int64_t{1'000'000'000}, &ns) &&
+           !__builtin_add_overflow(ns, fraction, &ns);
 }
 
 bool JsonLogDecoder::next_line(std::string_view& block, std::string_view& line) {
@@ -142,14 +148,15 @@ std::int64_t LogEntry::time_ns() const {
     return parse_rfc3339(time, ns) ? ns : 0;
 }
 
-// A line exactly as our encoder writes it, of a text that needs no escapes but its newline. That is nearly all there are:
-// two searches a line instead of a look at every character.
+// A line exactly as our encoder writes it, of a text that needs no escapes but its newline. That is nearly all there
+// are: two searches a line instead of a look at every character.
 bool JsonLogDecoder::parse_own(std::string_view line, LogEntry& entry) {
     constexpr std::string_view head = R"({"log":")";
     constexpr std::string_view of_stdout = R"(","stream":"stdout","time":")";
     constexpr std::string_view of_stderr = R"(","stream":"stderr","time":")";
     constexpr std::size_t time_bytes_max = 36;
-    if (line.size() < head.size() + of_stdout.size() + 4 || !line.starts_with(head) || !line.ends_with("\"}")) return false;
+    if (line.size() < head.size() + of_stdout.size() + 4 || !line.starts_with(head) || !line.ends_with("\"}"))
+        return false;
     const std::size_t time_end = line.size() - 2;
     const void* quote = memrchr(line.data() + (time_end - std::min(time_end, time_bytes_max)), '"',
                                 std::min(time_end, time_bytes_max));

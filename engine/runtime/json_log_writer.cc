@@ -70,7 +70,8 @@ void JsonLogEncoder::append(LogStream stream, std::string_view bytes, std::int64
             partial.append(bytes);
             return;
         }
-        const std::size_t size = found ? static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data()) : reach;
+        const std::size_t size =
+            found ? static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data()) : reach;
         std::string_view text = bytes.substr(0, size);
         if (!partial.empty()) text = partial.append(text);
         line(text, found != nullptr, tail_[index], out);

@@ -127,8 +127,9 @@ Task<void> KeeperClient::connect() {
     if (!listed || lost_) co_return fail(ErrorKind::internal, "the keeper at " + path + " does not answer");
     if (peer_version_ >= kKeeperVersionOldest && peer_version_ <= kKeeperVersion) co_return Result<void>{};
     co_return fail(ErrorKind::conflict,
-                   "the keeper at " + path + " speaks protocol " + std::to_string(peer_version_) + ", this dockercd speaks " +
-                       std::to_string(kKeeperVersionOldest) + " to " + std::to_string(kKeeperVersion) +
+                   "the keeper at " + path + " speaks protocol " + std::to_string(peer_version_) +
+                       ", this dockercd speaks " + std::to_string(kKeeperVersionOldest) + " to " +
+                       std::to_string(kKeeperVersion) +
                        ": run the dockercd that started it, stop its containers there, then start this one");
 }
 

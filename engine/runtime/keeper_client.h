@@ -1,7 +1,7 @@
 // The engine's side of the keeper: starts it or finds the one that is there, asks it for starts, hears of exits.
 //
-// One connection at a time; when the keeper dies, the next start makes another. Requests are sent at once (SOCK_SEQPACKET, the keeper reads promptly); answers come
-// through one receiving task, in the order of the requests.
+// One connection at a time; when the keeper dies, the next start makes another. Requests are sent at once
+// (SOCK_SEQPACKET, the keeper reads promptly); answers come through one receiving task, in the order of the requests.
 #pragma once
 
 #include <deque>
@@ -56,8 +56,8 @@ struct KeeperExit {
 
 class KeeperClient {
 public:
-    // Connects to the keeper of `exec_root`, starting `binary` when none listens. Returns after HELLO and LIST. A keeper of
-    // another engine's time may run: it is refused when its protocol is not known here.
+    // Connects to the keeper of `exec_root`, starting `binary` when none listens. Returns after HELLO and LIST. A
+    // keeper of another engine's time may run: it is refused when its protocol is not known here.
     static Task<std::unique_ptr<KeeperClient>> open(std::string binary, std::string exec_root);
     ~KeeperClient();
 

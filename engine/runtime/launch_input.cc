@@ -159,9 +159,11 @@ Result<std::vector<std::uint32_t>> additional_groups(const ContainerSpec& spec) 
     return out;
 }
 
-// Every device of the host, but what belongs to its own terminals and sessions; as dockerd's privileged containers have it.
+// Every device of the host, but what belongs to its own terminals and sessions; as dockerd's privileged containers have
+// it.
 void add_host_devices(const std::filesystem::path& directory, std::vector<LaunchDevice>& out) {
-    static constexpr std::string_view apart[] = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"};
+    static constexpr std::string_view apart[] = {"pts",  "shm",         "fd",    "mqueue",
+                                                 ".lxc", ".lxd-mounts", ".udev", "console"};
     static constexpr std::string_view made_anyway[] = {"null", "zero", "full", "random", "urandom", "tty", "ptmx"};
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
@@ -169,7 +171,8 @@ void add_host_devices(const std::filesystem::path& directory, std::vector<Launch
         struct stat facts {};
         if (lstat(entry.path().c_str(), &facts) != 0) continue;
         if (S_ISDIR(facts.st_mode)) {
-            if (std::find(std::begin(apart), std::end(apart), name) == std::end(apart)) add_host_devices(entry.path(), out);
+            if (std::find(std::begin(apart), std::end(apart), name) == std::end(apart))
+                add_host_devices(entry.path(), out);
             continue;
         }
         if (!S_ISCHR(facts.st_mode) && !S_ISBLK(facts.st_mode)) continue;
@@ -216,7 +219,8 @@ Result<SeccompWish> seccomp_wish(const ContainerSpec& spec) {
     return wish;
 }
 
-Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsPlan& rootfs, const LaunchContext& context) {
+Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsPlan& rootfs,
+                                      const LaunchContext& context) {
     const ContainerSpec& spec = c.spec;
     TRY_VOID(check_network(spec.network_mode));
     LaunchInput input;

@@ -1,4 +1,5 @@
-// From a container to the launch plan's input: the only place where Docker's options become namespaces, mounts and limits.
+// From a container to the launch plan's input: the only place where Docker's options become namespaces, mounts and
+// limits.
 #pragma once
 
 #include "engine/runtime/container.h"

@@ -15,7 +15,8 @@ constexpr std::size_t tail_read_bytes = 64 * 1024;
 
 }  // namespace
 
-LogStreamer::LogStreamer(std::string path, LogLimits limits, std::shared_ptr<LogFile> live, LogQuery query, ByteSink* sink)
+LogStreamer::LogStreamer(std::string path, LogLimits limits, std::shared_ptr<LogFile> live, LogQuery query,
+                         ByteSink* sink)
     : path_(std::move(path)), limits_(limits), live_(std::move(live)), query_(std::move(query)), sink_(sink) {
     // Opened at once: a rotation comes before or after, never in between.
     for (UniqueFd& fd : open_log_files(path_, limits_.files_max)) files_.push_back(std::move(fd));

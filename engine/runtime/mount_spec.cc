@@ -68,7 +68,8 @@ tl::unexpected<Error> bad_mount(const MountSpec& mount, std::string_view why) {
 }
 
 Result<void> check_mount(const MountSpec& mount) {
-    if (mount.type == MountType::other) return fail(ErrorKind::invalid, "mount type unknown: \"" + mount.type_name + "\"");
+    if (mount.type == MountType::other)
+        return fail(ErrorKind::invalid, "mount type unknown: \"" + mount.type_name + "\"");
     if (mount.target.empty()) return bad_mount(mount, "field Target must not be empty");
     if (mount.target[0] != '/')
         return bad_mount(mount, "invalid mount path: '" + mount.target + "' mount path must be absolute");
@@ -113,10 +114,11 @@ Result<MountSpec> parse_bind(std::string_view text) {
     }
     const bool relative = mount.source[0] == '.' || mount.source.find('/') != std::string::npos;
     if (relative || mount.source.size() < 2)
-        return fail(ErrorKind::invalid,
-                    "create " + mount.source + ": \"" + mount.source +
-                        "\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are "
-                        "allowed. If you intended to pass a host directory, use absolute path");
+        return fail(
+            ErrorKind::invalid,
+            "create " + mount.source + ": \"" + mount.source +
+                "\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are "
+                "allowed. If you intended to pass a host directory, use absolute path");
     mount.type = MountType::volume;
     mount.type_name = "volume";
     return mount;

@@ -1,7 +1,8 @@
 // What a container prints: read once, written to its log, handed to everyone attached.
 //
-// A reader per stream waits on the ring for its pipe (or pty) and borrows memory only while bytes are there. Attached clients have
-// a bounded buffer each; a full one holds the reader back, and a client that has taken nothing for too long is dropped.
+// A reader per stream waits on the ring for its pipe (or pty) and borrows memory only while bytes are there. Attached
+// clients have a bounded buffer each; a full one holds the reader back, and a client that has taken nothing for too
+// long is dropped.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// Rows, and what is found at start: containers that the keeper still holds are taken over, the others are told truthfully.
+// Rows, and what is found at start: containers that the keeper still holds are taken over, the others are told
+// truthfully.
 #include <fcntl.h>
 #include <simdjson.h>
 #include <sys/stat.h>
@@ -25,7 +26,10 @@ std::string fixed_text(const Container& c) {
 std::string state_text(const ContainerState& state) {
     json::Writer w;
     w.begin_object().field("status", static_cast<int>(state.status)).field("exit_code", state.exit_code);
-    w.field("oom", state.oom_killed).field("error", state.error).field("started", state.started_at).field("finished", state.finished_at);
+    w.field("oom", state.oom_killed)
+        .field("error", state.error)
+        .field("started", state.started_at)
+        .field("finished", state.finished_at);
     return w.end_object().take();
 }
 
@@ -86,7 +90,8 @@ Result<void> ContainerService::recover() {
     }
     TRY(auto rows, db_.containers());
     for (const storage::ContainerRow& row : rows) recover_one(row, holdings);
-    // Runs that nobody waits for: a start cut off before its row said "running", an end cut off before the keeper forgot it.
+    // Runs that nobody waits for: a start cut off before its row said "running", an end cut off before the keeper
+    // forgot it.
     for (auto& [id, holding] : holdings) {
         if (holding.running) {
             if (const auto found = containers_.find(id); found != containers_.end()) found->second->leaving = true;

@@ -83,7 +83,8 @@ Task<SeccompCompiler::Filter> SeccompCompiler::compile(std::string profile, std:
 int seccomp_worker_main(const char* capabilities) {
     std::string profile;
     char buffer[16 << 10];
-    for (ssize_t got = 0; (got = ::read(0, buffer, sizeof buffer)) > 0;) profile.append(buffer, static_cast<std::size_t>(got));
+    for (ssize_t got = 0; (got = ::read(0, buffer, sizeof buffer)) > 0;)
+        profile.append(buffer, static_cast<std::size_t>(got));
     const auto filter = compile_seccomp(profile.empty() ? default_seccomp_profile() : profile,
                                         std::strtoull(capabilities, nullptr, 10));
     const std::string answer = filter ? "F" + *filter : "E" + filter.error().message();

@@ -50,8 +50,8 @@ Result<void> check_cpu(const ContainerSpec& spec) {
         return bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     if (spec.nano_cpus < 0 || spec.nano_cpus > cpus * 1'000'000'000)
-        return bad("range of CPUs is from 0.01 to " + std::to_string(cpus) + ".00, as there are only " + std::to_string(cpus) +
-                   " CPUs available");
+        return bad("range of CPUs is from 0.01 to " + std::to_string(cpus) + ".00, as there are only " +
+                   std::to_string(cpus) + " CPUs available");
     if (spec.cpu_shares < 0)
         return bad("invalid CPU shares (" + std::to_string(spec.cpu_shares) + "): value must be a positive integer");
     if (spec.cpu_period != 0 && (spec.cpu_period < 1000 || spec.cpu_period > 1'000'000))
@@ -80,7 +80,8 @@ Result<void> check_security_option(const std::string& option) {
     const std::string name = option.substr(0, split);
     const std::string value = option.substr(split + 1);
     if (name == "no-new-privileges") {
-        static constexpr std::string_view booleans[] = {"true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE", "True", "False"};
+        static constexpr std::string_view booleans[] = {"true", "false", "1",    "0",     "t",    "f",
+                                                        "T",    "F",     "TRUE", "FALSE", "True", "False"};
         if (std::find(std::begin(booleans), std::end(booleans), value) != std::end(booleans)) return {};
         return bad("invalid --security-opt 2: \"" + option + "\"");
     }
@@ -95,22 +96,23 @@ Result<void> check_security_option(const std::string& option) {
 }
 
 Result<void> check_ulimits(const ContainerSpec& spec) {
-    static constexpr std::string_view known[] = {"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue",
-                                                 "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+    static constexpr std::string_view known[] = {"as",      "core",     "cpu",        "data",   "fsize", "locks",
+                                                 "memlock", "msgqueue", "nice",       "nofile", "nproc", "rss",
+                                                 "rtprio",  "rttime",   "sigpending", "stack"};
     for (const Ulimit& limit : spec.ulimits) {
         if (std::find(std::begin(known), std::end(known), limit.name) == std::end(known))
             return bad("invalid ulimit type: " + limit.name);
         if (limit.hard != -1 && (limit.soft == -1 || limit.soft > limit.hard))
-            return bad("ulimit soft limit must be less than or equal to hard limit: " + std::to_string(limit.soft) + " > " +
-                       std::to_string(limit.hard));
+            return bad("ulimit soft limit must be less than or equal to hard limit: " + std::to_string(limit.soft) +
+                       " > " + std::to_string(limit.hard));
     }
     return {};
 }
 
 Result<void> check_log(const LogConfig& log) {
     if (log.type.empty() || log.type == "json-file") {
-        static constexpr std::string_view known[] = {"max-size", "max-file", "compress", "labels", "labels-regex", "env",
-                                                     "env-regex", "tag", "mode", "max-buffer-size"};
+        static constexpr std::string_view known[] = {"max-size", "max-file",  "compress", "labels", "labels-regex",
+                                                     "env",      "env-regex", "tag",      "mode",   "max-buffer-size"};
         for (const auto& [name, value] : log.options) {
             if (std::find(std::begin(known), std::end(known), name) == std::end(known))
                 return bad("unknown log opt '" + name + "' for json-file log driver");
@@ -138,13 +140,15 @@ Result<void> check_modes(const ContainerSpec& spec) {
     if (!spec.uts_mode.empty() && spec.uts_mode != "host") return bad("invalid UTS mode: " + spec.uts_mode);
     if (!spec.cgroupns_mode.empty() && spec.cgroupns_mode != "private" && spec.cgroupns_mode != "host")
         return bad("invalid cgroup namespace mode: " + spec.cgroupns_mode);
-    if (!spec.userns_mode.empty() && spec.userns_mode != "host") return bad("invalid user namespace mode: " + spec.userns_mode);
+    if (!spec.userns_mode.empty() && spec.userns_mode != "host")
+        return bad("invalid user namespace mode: " + spec.userns_mode);
     if (!spec.runtime.empty() && spec.runtime != "runc")
         return bad("unknown or invalid runtime name: " + spec.runtime);
     if (!spec.isolation.empty() && spec.isolation != "default")
         return bad("invalid isolation '" + spec.isolation + "' on linux");
     if (shares(spec.network_mode))
-        return fail(ErrorKind::not_implemented, "network mode " + spec.network_mode + " is not supported by this engine yet");
+        return fail(ErrorKind::not_implemented,
+                    "network mode " + spec.network_mode + " is not supported by this engine yet");
     return {};
 }
 
@@ -152,7 +156,8 @@ Result<void> check_host_config(const ContainerSpec& spec) {
     TRY_VOID(check_memory(spec));
     TRY_VOID(check_cpu(spec));
     if (spec.oom_score_adj < -1000 || spec.oom_score_adj > 1000)
-        return bad("Invalid value " + std::to_string(spec.oom_score_adj) + ", range for oom score adj is [-1000, 1000]");
+        return bad("Invalid value " + std::to_string(spec.oom_score_adj) +
+                   ", range for oom score adj is [-1000, 1000]");
     for (const std::string& host : spec.extra_hosts) {
         const std::size_t split = host.find_first_of(":=");
         if (split == std::string::npos || split == 0) return bad("bad format for add-host: \"" + host + "\"");
@@ -260,7 +265,8 @@ std::vector<std::string> spec_warnings(const ContainerSpec& spec) {
         if (mount.type == MountType::volume) warn("volumes");
     if (!spec.volumes.empty()) warn("volumes");
     if (!spec.restart.name.empty() && spec.restart.name != "no") warn("restart policies");
-    if (spec.healthcheck && !spec.healthcheck->test.empty() && spec.healthcheck->test[0] != "NONE") warn("health checks");
+    if (spec.healthcheck && !spec.healthcheck->test.empty() && spec.healthcheck->test[0] != "NONE")
+        warn("health checks");
     for (const std::string* mode : {&spec.ipc_mode, &spec.pid_mode})
         if (mode->starts_with("container:")) warn("namespaces of other containers");
     if (spec.log.options.contains("compress")) warn("compressed log files");

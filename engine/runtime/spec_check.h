@@ -1,5 +1,5 @@
-// What a create body may ask for: dockerd's refusals in dockerd's words, and a warning for everything that is kept and shown
-// but not acted upon.
+// What a create body may ask for: dockerd's refusals in dockerd's words, and a warning for everything that is kept and
+// shown but not acted upon.
 #pragma once
 
 #include <cstdint>

@@ -123,9 +123,10 @@ constexpr Field kHostConfig[] = {
     {"Mounts", Kind::list, nullptr},
     {"Init", Kind::boolean, nullptr},
     {"MaskedPaths", Kind::strings,
-     R"(["/proc/asound","/proc/acpi","/proc/interrupts","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/timer_list","/proc/timer_stats","/proc/sched_debug","/proc/scsi","/sys/firmware","/sys/devices/virtual/powercap"])"},
-    {"ReadonlyPaths", Kind::strings,
-     R"(["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"])"},
+     R"(["/proc/asound","/proc/acpi","/proc/interrupts","/proc/kcore","/proc/keys","/proc/latency_stats",)"
+     R"("/proc/timer_list","/proc/timer_stats","/proc/sched_debug","/proc/scsi","/sys/firmware",)"
+     R"("/sys/devices/virtual/powercap"])"},
+    {"ReadonlyPaths", Kind::strings, R"(["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"])"},
 };
 
 // By value: a loop over value_unsafe() of a temporary would walk a destroyed object.
@@ -546,7 +547,10 @@ Result<void> merge_image_config(ContainerSpec& spec, std::string_view image_conf
     for (auto item : own)
         if (std::find(std::begin(kMerged), std::end(kMerged), item.key) == std::end(kMerged))
             w.field_raw(item.key, std::string(simdjson::minify(item.value)));
-    w.field("User", spec.user).field("WorkingDir", spec.working_dir).field("Env", spec.env).field("Labels", spec.labels);
+    w.field("User", spec.user)
+        .field("WorkingDir", spec.working_dir)
+        .field("Env", spec.env)
+        .field("Labels", spec.labels);
     if (!spec.stop_signal.empty()) w.field("StopSignal", spec.stop_signal);
     if (spec.stop_timeout) w.field("StopTimeout", *spec.stop_timeout);
     if (!spec.cmd.empty()) w.field("Cmd", spec.cmd);

@@ -151,22 +151,25 @@ protected:
 TEST_F(ServerTest, AnswersCarryDockersHeaders) {
     const std::string answer = ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n/a");
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n"));
-    for (const char* header : {"Api-Version: 1.51\r\n", "Docker-Experimental: false\r\n", "Ostype: linux\r\n", "Content-Length: 2\r\n"})
+    for (const char* header :
+         {"Api-Version: 1.51\r\n", "Docker-Experimental: false\r\n", "Ostype: linux\r\n", "Content-Length: 2\r\n"})
         EXPECT_NE(answer.find(header), std::string::npos) << header;
 }
 
 TEST_F(ServerTest, PipelinedRequestsAreAnsweredInOrder) {
-    const std::string answer = ask(
-        "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: "
-        "x\r\nConnection: close\r\n\r\n",
-        "\r\n\r\n/3");
+    const std::string answer =
+        ask("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /3 "
+            "HTTP/1.1\r\nHost: "
+            "x\r\nConnection: close\r\n\r\n",
+            "\r\n\r\n/3");
     EXPECT_LT(answer.find("\r\n\r\n/1"), answer.find("\r\n\r\nabc"));
     EXPECT_LT(answer.find("\r\n\r\nabc"), answer.find("\r\n\r\n/3"));
 }
 
 TEST_F(ServerTest, BytesThatArriveOneByOne) {
     const UniqueFd fd = dial();
-    for (const char c : std::string("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")) {
+    for (const char c :
+         std::string("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")) {
         say(fd, {&c, 1});
         std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
@@ -186,10 +189,11 @@ TEST_F(ServerTest, ErrorsAreMessages) {
 }
 
 TEST_F(ServerTest, MalformedRequestsAreRefused) {
-    for (const char* bad : {"GARBAGE\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-                            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"}) {
+    for (const char* bad :
+         {"GARBAGE\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+          "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"}) {
         const std::string answer = ask(bad, "<closed>");
         EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << bad << answer;
         EXPECT_TRUE(answer.ends_with("<closed>")) << bad;
@@ -198,7 +202,8 @@ TEST_F(ServerTest, MalformedRequestsAreRefused) {
 }
 
 TEST_F(ServerTest, HugeHeadersAre431) {
-    const std::string answer = ask("GET / HTTP/1.1\r\nHost: x\r\nBig: " + std::string(header_bytes_max + 1, 'a') + "\r\n\r\n", "\r\n\r\n");
+    const std::string answer =
+        ask("GET / HTTP/1.1\r\nHost: x\r\nBig: " + std::string(header_bytes_max + 1, 'a') + "\r\n\r\n", "\r\n\r\n");
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 431 ")) << answer;
     EXPECT_TRUE(alive());
 }

@@ -43,7 +43,8 @@ class Containers(EngineCase):
         self.ok('wait', done)
         for options, want in ((('-q',), [cid[:12]]), (('-aq', '-f', 'exited=4'), [done[:12]]),
                               (('-aq', '-f', 'status=running'), [cid[:12]]),
-                              (('-aq', '-f', 'label=colour=blue'), [cid[:12]]), (('-aq', '-f', 'name=over'), [done[:12]]),
+                              (('-aq', '-f', 'label=colour=blue'), [cid[:12]]),
+                              (('-aq', '-f', 'name=over'), [done[:12]]),
                               (('-aq', '-f', 'id=' + cid[:8]), [cid[:12]]), (('-aq', '-n', '1'), [done[:12]])):
             self.assertEqual(self.ok('ps', *options).split(), want, options)
         line = self.ok('ps', '--format', '{{.Names}}|{{.Image}}|{{.Command}}|{{.State}}')
@@ -71,7 +72,8 @@ class Containers(EngineCase):
 
     def test_follow_across_rotation(self):
         cid = self.start('--log-opt', 'max-size=20k', '--log-opt', 'max-file=3', 'busybox', 'sh', '-c',
-                         'i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line $i; [ $((i % 20)) = 0 ] && sleep 0.1; done')
+                         'i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line $i; '
+                         '[ $((i % 20)) = 0 ] && sleep 0.1; done')
         out = self.docker('logs', '-f', cid, timeout=60).stdout
         numbers = [int(x.split()[1]) for x in out.splitlines()]
         self.assertEqual(numbers, list(range(numbers[0], 401)))

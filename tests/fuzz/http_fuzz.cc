@@ -1,4 +1,5 @@
-// Any bytes in any pieces through the request parser, and the parts of a request that clients write: target and filters.
+// Any bytes in any pieces through the request parser, and the parts of a request that clients write: target and
+// filters.
 #include <cstddef>
 #include <cstdint>
 

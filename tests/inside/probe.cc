@@ -60,7 +60,8 @@ void put_lines(const char* name, const char* path) {
 void put_status() {
     FILE* file = fopen("/proc/self/status", "re");
     char line[4096];
-    const char* wanted[] = {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "SigBlk", "SigIgn", "Groups"};
+    const char* wanted[] = {"CapInh",     "CapPrm",  "CapEff", "CapBnd", "CapAmb",
+                            "NoNewPrivs", "Seccomp", "SigBlk", "SigIgn", "Groups"};
     while (file != nullptr && fgets(line, sizeof line, file) != nullptr) {
         char* colon = strchr(line, ':');
         if (colon == nullptr) continue;

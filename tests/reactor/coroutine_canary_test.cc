@@ -1,6 +1,6 @@
-// What the compiler does with temporaries in the statement of an await. The shapes that docs/design.md allows must construct
-// and destroy alike; of the forbidden ones it is written down whether this compiler still gets them wrong (g++ 12 destroys
-// aggregate temporaries and capturing lambdas twice), so that a later one may be allowed.
+// What the compiler does with temporaries in the statement of an await. The shapes that docs/design.md allows must
+// construct and destroy alike; of the forbidden ones it is written down whether this compiler still gets them wrong
+// (g++ 12 destroys aggregate temporaries and capturing lambdas twice), so that a later one may be allowed.
 #include <gtest/gtest.h>
 
 #include <memory>

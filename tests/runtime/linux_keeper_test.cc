@@ -48,7 +48,8 @@ protected:
             fs::create_symlink("busybox", directory_ / "data/rootfs/bin" / applet);
         }
         fs::create_directories(directory_ / "data/empty");
-        std::ofstream(directory_ / "data/rootfs/etc/passwd") << "root:x:0:0::/root:/bin/sh\nann:x:1000:100::/home/ann:\n";
+        std::ofstream(directory_ / "data/rootfs/etc/passwd")
+            << "root:x:0:0::/root:/bin/sh\nann:x:1000:100::/home/ann:\n";
         std::ofstream(directory_ / "data/rootfs/etc/group") << "users:x:100:\naudio:x:29:ann\n";
         std::ofstream(directory_ / "data/hosts") << "127.0.0.1 localhost\n";
         fs::create_symlink("/run/gone/resolv.conf", directory_ / "data/rootfs/etc/resolv.conf");
@@ -307,7 +308,8 @@ TEST_F(KeeperTest, ExitCodesAndFailures) {
 TEST_F(KeeperTest, BindsAndTmpfs) {
     fs::create_directories(directory_ / "share/sub");
     std::ofstream(directory_ / "share/file") << "shared\n";
-    LaunchInput in = input({"sh", "-c", "cat /a/b/file; echo x > /a/b/new || echo read-only; echo y > /t/z && cat /t/z"});
+    LaunchInput in =
+        input({"sh", "-c", "cat /a/b/file; echo x > /a/b/new || echo read-only; echo y > /t/z && cat /t/z"});
     LaunchMount bind;
     bind.source = directory_ / "share";
     bind.destination = "/a/b";
@@ -334,7 +336,8 @@ TEST_F(KeeperTest, Terminal) {
     ASSERT_TRUE(plan);
     int status[2];
     ASSERT_EQ(pipe2(status, O_CLOEXEC), 0);
-    request(KeeperMessage::start, in.id, kFdChildStdin | kFdStatus | kFdStdin, {slave.get(), status[1], master.get()}, *plan);
+    request(KeeperMessage::start, in.id, kFdChildStdin | kFdStatus | kFdStdin, {slave.get(), status[1], master.get()},
+            *plan);
     slave.reset();
     close(status[1]);
     LaunchFailure failure;
@@ -342,7 +345,8 @@ TEST_F(KeeperTest, Terminal) {
     close(status[0]);
     std::string output;
     char buffer[4096];
-    for (ssize_t got; (got = read(master.get(), buffer, sizeof buffer)) > 0;) output.append(buffer, static_cast<size_t>(got));
+    for (ssize_t got; (got = read(master.get(), buffer, sizeof buffer)) > 0;)
+        output.append(buffer, static_cast<size_t>(got));
     EXPECT_EQ(receive().reply.type, KeeperMessage::started);
     EXPECT_EQ(receive().reply.type, KeeperMessage::exited);
     EXPECT_NE(output.find("\"controlling_tty\":true"), std::string::npos) << output;

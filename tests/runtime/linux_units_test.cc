@@ -59,7 +59,8 @@ struct UserCase {
 };
 
 TEST(Passwd, DockersRules) {
-    std::string passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:5:5:::\nann:x:1000:100::/home/ann:\n7:x:2000:7::/seven:\n";
+    std::string passwd =
+        "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:5:5:::\nann:x:1000:100::/home/ann:\n7:x:2000:7::/seven:\n";
     std::string group = "root:x:0:\nusers:x:100:\nwheel:x:10:root,ann\naudio:x:29:bob,ann,carl\n";
     const UserCase cases[] = {
         {"", UserOutcome::ok, 0, 0, 2},           {"root", UserOutcome::ok, 0, 0, 2},
@@ -106,7 +107,8 @@ TEST(Seccomp, ProfilesCompile) {
 
 TEST(Cgroup, HybridIsV1AndLimitsAreSpelledForEach) {
     CgroupHost v1 = parse_cgroup_mounts(
-        "1 0 0:1 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n2 0 0:2 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup "
+        "1 0 0:1 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n2 0 0:2 / /sys/fs/cgroup/cpu,cpuacct rw - "
+        "cgroup "
         "cgroup rw,cpu,cpuacct\n3 0 0:3 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n4 0 0:4 / "
         "/sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
     EXPECT_FALSE(v1.v2);

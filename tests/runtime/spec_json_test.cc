@@ -7,10 +7,12 @@ namespace {
 
 TEST(SpecJson, MergesAndComesBack) {
     auto spec = parse_create_body(
-        R"({"Image":"busybox","Cmd":"true","Env":["A=1"],"Odd":[1],"HostConfig":{"Memory":8388608,"Binds":["/a:/b:ro"]}})");
+        R"({"Image":"busybox","Cmd":"true","Env":["A=1"],"Odd":[1],)"
+        R"("HostConfig":{"Memory":8388608,"Binds":["/a:/b:ro"]}})");
     ASSERT_TRUE(spec) << spec.error().message();
     EXPECT_EQ(spec->cmd, std::vector<std::string>{"true"});
-    ASSERT_TRUE(merge_image_config(*spec, R"({"Cmd":["sh"],"Env":["A=0","PATH=/bin"],"Entrypoint":["e"],"Labels":{"k":"v"}})"));
+    ASSERT_TRUE(
+        merge_image_config(*spec, R"({"Cmd":["sh"],"Env":["A=0","PATH=/bin"],"Entrypoint":["e"],"Labels":{"k":"v"}})"));
     EXPECT_EQ(spec->env, (std::vector<std::string>{"A=1", "PATH=/bin"}));
     auto again = parse_spec(spec_text(*spec));
     ASSERT_TRUE(again);

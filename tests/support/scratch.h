@@ -1,5 +1,5 @@
-// A directory of a test's own, on a filesystem that can hold an overlay's upper layer: where /tmp cannot (it lies on an overlay
-// itself, as in many CI machines) a tmpfs is mounted on it. Gone with the object.
+// A directory of a test's own, on a filesystem that can hold an overlay's upper layer: where /tmp cannot (it lies on an
+// overlay itself, as in many CI machines) a tmpfs is mounted on it. Gone with the object.
 #pragma once
 
 #include <linux/magic.h>

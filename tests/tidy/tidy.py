@@ -17,8 +17,8 @@ MAY_INCLUDE = {
 }
 # call, what to use instead, where it is allowed (prefixes of paths)
 BANNED = [
-    (r'(?<![\w.>:])(?<![\w>&*] )(?:::)?close\(\w', 'UniqueFd', ('engine/reactor/unique_fd.h', 'engine/runtime/linux/keeper',
-                                                 'engine/runtime/linux/launch_child')),
+    (r'(?<![\w.>:])(?<![\w>&*] )(?:::)?close\(\w', 'UniqueFd', 
+     ('engine/reactor/unique_fd.h', 'engine/runtime/linux/keeper', 'engine/runtime/linux/launch_child')),
     (r'(?<![\w.>])(?:::)?v?fork\(', 'reactor/child_process.h or the keeper', ('engine/reactor/child_process',
                                                                               'engine/runtime/linux/keeper')),
     (r'(?<![\w.>:])(?:::|std::)?system\(', 'reactor/child_process.h', ()),

@@ -32,7 +32,8 @@ class Rules(unittest.TestCase):
 
     def test_await_allowed(self):
         for good in ('co_await f(a);', 'auto r = co_await io.read(fd, buffer);',
-                     'CO_TRY(auto v, co_await f(std::move(x)));', 'CO_TRY(auto v,\n       co_await f(a, b));', 'if (x) co_await f(a);', 'r = co_await f(a);',
+                     'CO_TRY(auto v, co_await f(std::move(x)));', 'CO_TRY(auto v,\n       co_await f(a, b));',
+                     'if (x) co_await f(a);', 'r = co_await f(a);',
                      'else co_await f(a);'):
             self.assertEqual(lines(tidy.await_dialect, 'engine/api/a.cc', f'{{ {good} }}\n'), [], good)
 

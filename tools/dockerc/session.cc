@@ -92,7 +92,8 @@ private:
         const std::size_t want = plain ? text.size() - written_ : std::min(pipe_write_bytes, text.size() - written_);
         const ssize_t n = ::write(fd, text.data() + written_, want);
         if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
-        written_ = n < 0 ? text.size() : written_ + static_cast<std::size_t>(n);  // a closed reader: the rest is dropped
+        written_ =
+            n < 0 ? text.size() : written_ + static_cast<std::size_t>(n);  // a closed reader: the rest is dropped
         if (written_ < text.size()) return;
         written_ = 0;
         pending_.pop_front();

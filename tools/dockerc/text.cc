@@ -72,7 +72,8 @@ engine::Result<std::int64_t> parse_nano_cpus(std::string_view text) {
     std::size_t used = 0;
     const auto number = decimal(text, used);
     if (!number || used != text.size())
-        return engine::fail(engine::ErrorKind::invalid, "failed to parse " + std::string(text) + " as a rational number");
+        return engine::fail(engine::ErrorKind::invalid,
+                            "failed to parse " + std::string(text) + " as a rational number");
     return std::llround(*number * 1e9);
 }
 
@@ -132,7 +133,8 @@ std::string api_time(std::string_view text, std::int64_t now_seconds) {
     if (const std::int64_t at = parse_time(text); at != 0) {
         const std::size_t dot = text.find('.');
         std::string fraction;
-        for (std::size_t i = dot; dot != std::string_view::npos && ++i < text.size() && text[i] >= '0' && text[i] <= '9';)
+        for (std::size_t i = dot;
+             dot != std::string_view::npos && ++i < text.size() && text[i] >= '0' && text[i] <= '9';)
             fraction += text[i];
         return std::to_string(at) + (fraction.empty() ? "" : "." + fraction);
     }

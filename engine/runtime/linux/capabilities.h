@@ -11,7 +11,7 @@
 namespace engine::runtime {
 
 uint64_t default_capabilities();  // dockerd's fourteen
-uint64_t all_capabilities();      // every one this code knows; what the kernel or the keeper lacks is left out at the start
+uint64_t all_capabilities();  // every one this code knows; what the kernel or the keeper lacks is left out at the start
 
 // "CAP_CHOWN", "chown", "CHOWN" -> bit number; -1: unknown.
 int capability_number(std::string_view name);

@@ -24,8 +24,8 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     return out;
 }
 
-constexpr std::string_view kControllers[] = {"cpu",     "cpuacct", "cpuset",  "memory",     "devices", "freezer", "blkio",
-                                             "pids",    "net_cls", "net_prio", "perf_event", "hugetlb", "rdma",    "misc"};
+constexpr std::string_view kControllers[] = {"cpu",  "cpuacct", "cpuset",   "memory",     "devices", "freezer", "blkio",
+                                             "pids", "net_cls", "net_prio", "perf_event", "hugetlb", "rdma",    "misc"};
 
 Result<std::string> read_text(const std::string& path) {
     UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -58,7 +58,8 @@ int64_t weight_of(int64_t shares) { return 1 + (std::clamp<int64_t>(shares, 2, 2
 
 void add_v1(LaunchCgroup& group, const CgroupHierarchy& h, const CgroupLimits& l) {
     auto write = [&](std::string_view file, int64_t value, bool optional = false) {
-        if (value != 0) group.writes.push_back({group.directory + "/" + std::string(file), std::to_string(value), optional});
+        if (value != 0)
+            group.writes.push_back({group.directory + "/" + std::string(file), std::to_string(value), optional});
     };
     if (contains(h.controllers, "memory")) {
         write("memory.limit_in_bytes", l.memory);
@@ -89,7 +90,8 @@ void add_v2(LaunchCgroup& group, const CgroupLimits& l) {
     if (l.cpu_shares != 0) write("cpu.weight", std::to_string(weight_of(l.cpu_shares)));
     if (l.cpu_quota != 0 || l.cpu_period != 0) {
         int64_t period = l.cpu_period == 0 ? 100000 : l.cpu_period;
-        write("cpu.max", (l.cpu_quota > 0 ? std::to_string(l.cpu_quota) : std::string("max")) + " " + std::to_string(period));
+        write("cpu.max",
+              (l.cpu_quota > 0 ? std::to_string(l.cpu_quota) : std::string("max")) + " " + std::to_string(period));
     }
     if (l.pids != 0) write("pids.max", limit_text(l.pids));
 }
@@ -147,7 +149,8 @@ CgroupHost parse_cgroup_mounts(std::string_view mountinfo) {
         if (seen) continue;
         for (std::string_view word : split(after[2], ',')) {
             bool named = word.starts_with("name=");
-            if (!named && std::find(std::begin(kControllers), std::end(kControllers), word) == std::end(kControllers)) continue;
+            if (!named && std::find(std::begin(kControllers), std::end(kControllers), word) == std::end(kControllers))
+                continue;
             if (!named) h.controllers.emplace_back(word);
             if (!h.options.empty()) h.options += ',';
             h.options += named && h.controllers.empty() ? "none," + std::string(word) : std::string(word);
@@ -184,7 +187,8 @@ Result<void> prepare_cgroup_parent(const CgroupHost& host, std::string_view pare
         for (const auto& controller : h.controllers) {
             std::string word = "+" + controller;
             ignore_result(write_text(h.mount_point + "/cgroup.subtree_control", word), "another owner may forbid it");
-            ignore_result(write_text(directory + "/cgroup.subtree_control", word), "a limit that needs it will fail by name");
+            ignore_result(write_text(directory + "/cgroup.subtree_control", word),
+                          "a limit that needs it will fail by name");
         }
     }
     return {};
@@ -208,7 +212,8 @@ std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_
     return out;
 }
 
-std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent, std::string_view id) {
+std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent,
+                                                      std::string_view id) {
     std::vector<std::string> out;
     for (const auto& h : host.hierarchies) out.push_back(directory_of(h, parent) + "/" + std::string(id));
     return out;

@@ -47,7 +47,8 @@ std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_
                                             const CgroupLimits& limits);
 
 // The directories that a start with container_cgroups() makes; to be removed after the last process is gone.
-std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent, std::string_view id);
+std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent,
+                                                      std::string_view id);
 
 // Ends every process in the group; what is not there is fine.
 void kill_cgroup(const std::string& directory);

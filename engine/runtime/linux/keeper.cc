@@ -3,8 +3,8 @@
 // keeper_protocol.h for what it says and launch_child.cc for what its children do.
 //
 // /proc/self/exe: until execve a child's executable is the keeper's, and a container must never reach it in a form
-// that it could write (CVE-2019-5736). So the keeper re-executes itself from a sealed memfd before anything else, and it
-// and its children before execve are not dumpable, which closes /proc/<pid>/{exe,root,fd,mem} and ptrace to them.
+// that it could write (CVE-2019-5736). So the keeper re-executes itself from a sealed memfd before anything else, and
+// it and its children before execve are not dumpable, which closes /proc/<pid>/{exe,root,fd,mem} and ptrace to them.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -89,9 +89,10 @@ Container* add() {
     }
     if (used == table_size) {
         uint32_t larger = table_size == 0 ? 32 : table_size * 2;
-        void* at = table_size == 0 ? mmap(nullptr, larger * sizeof(Container), PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                                   : mremap(table, table_size * sizeof(Container), larger * sizeof(Container), MREMAP_MAYMOVE);
+        void* at =
+            table_size == 0
+                ? mmap(nullptr, larger * sizeof(Container), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                : mremap(table, table_size * sizeof(Container), larger * sizeof(Container), MREMAP_MAYMOVE);
         if (at == MAP_FAILED) return nullptr;
         table = static_cast<Container*>(at);
         table_size = larger;

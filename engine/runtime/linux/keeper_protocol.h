@@ -16,8 +16,8 @@
 
 namespace engine::runtime {
 
-// Said in HELLO. A keeper outlives engines: a newer engine speaks to every keeper from the oldest version on. Raised when a
-// message changes; the oldest when a version's containers can no longer be taken over.
+// Said in HELLO. A keeper outlives engines: a newer engine speaks to every keeper from the oldest version on. Raised
+// when a message changes; the oldest when a version's containers can no longer be taken over.
 constexpr uint32_t kKeeperVersion = 1;
 constexpr uint32_t kKeeperVersionOldest = 1;
 constexpr size_t kContainerIdLength = 64;
@@ -42,7 +42,8 @@ enum class KeeperMessage : uint32_t {
 
 // Bits of `fds`.
 enum KeeperFd : uint32_t {
-    // START: the child's ends. The keeper closes them after the clone. With a pty the slave is sent as kFdChildStdin only,
+    // START: the child's ends. The keeper closes them after the clone. With a pty the slave is sent as kFdChildStdin
+    // only,
     // with kFdTty set in `flags` of the plan; missing ends become /dev/null.
     kFdChildStdin = 1u << 0,
     kFdChildStdout = 1u << 1,

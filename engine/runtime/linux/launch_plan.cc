@@ -22,7 +22,8 @@ constexpr std::string_view kMasked[] = {
     "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
     "/sys/firmware",    "/sys/devices/virtual/powercap",
 };
-constexpr std::string_view kReadOnlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+constexpr std::string_view kReadOnlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                                               "/proc/sysrq-trigger"};
 
 struct Node {
     std::string_view path;
@@ -51,7 +52,8 @@ Result<void> check_input(const LaunchInput& in) {
     TRY_VOID(check_text(in.hostname, "hostname"));
     TRY_VOID(check_text(in.domainname, "domainname"));
     if (in.cwd.empty() || in.cwd[0] != '/') {
-        return fail(ErrorKind::invalid, "the working directory '" + in.cwd + "' is invalid, it needs to be an absolute path");
+        return fail(ErrorKind::invalid,
+                    "the working directory '" + in.cwd + "' is invalid, it needs to be an absolute path");
     }
     for (const auto& m : in.mounts) {
         TRY_VOID(check_text(m.source, "mount source"));
@@ -150,7 +152,8 @@ public:
 
 private:
     bool mounted_by_user(std::string_view path) const {
-        return std::any_of(mounts_.begin(), mounts_.end(), [&](const LaunchMount* m) { return m->destination == path; });
+        return std::any_of(mounts_.begin(), mounts_.end(),
+                           [&](const LaunchMount* m) { return m->destination == path; });
     }
 
     void cgroups() {
@@ -203,9 +206,10 @@ private:
     }
 
     uint64_t open_bind(std::string_view source, bool read_only, Propagation propagation, bool recursive) {
-        plan_.add(PlanOp::bind_open,
-                  {slot_, read_only ? uint64_t{MOUNT_ATTR_RDONLY} : 0, propagation_flags(propagation), recursive ? 1u : 0u},
-                  {source});
+        plan_.add(
+            PlanOp::bind_open,
+            {slot_, read_only ? uint64_t{MOUNT_ATTR_RDONLY} : 0, propagation_flags(propagation), recursive ? 1u : 0u},
+            {source});
         return slot_++;
     }
 
@@ -217,8 +221,8 @@ private:
         for (const auto& [source, target] : files) {
             if (source.empty() || mounted_by_user(target)) continue;
             // One file: nothing below it to propagate, so the attributes cost no extra call when it is writable.
-            attach_.push_back({open_bind(source, target == "/sbin/docker-init", Propagation::rprivate, false), kBindFile,
-                               std::string(target)});
+            attach_.push_back({open_bind(source, target == "/sbin/docker-init", Propagation::rprivate, false),
+                               kBindFile, std::string(target)});
         }
         for (const LaunchMount* m : mounts_) {
             if (m->kind != LaunchMount::Kind::bind) continue;
@@ -275,8 +279,8 @@ private:
         plan_.add(PlanOp::symlink, {}, {"/proc/self/fd/2", "/dev/stderr"});
         plan_.add(PlanOp::symlink, {}, {"/proc/kcore", "/dev/core"});
         plan_.add(PlanOp::symlink, {}, {"pts/ptmx", "/dev/ptmx"});
-        plan_.add(PlanOp::mount_fs, {safe, 0755}, {"devpts", "devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5"},
-                  kOpMakeTarget);
+        plan_.add(PlanOp::mount_fs, {safe, 0755},
+                  {"devpts", "devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5"}, kOpMakeTarget);
         if (!mounted_by_user("/dev/shm")) {
             plan_.add(PlanOp::mount_fs, {safe | kNoDev, 0755},
                       {"tmpfs", "shm", "/dev/shm", "mode=1777,size=" + std::to_string(in_.shm_size)}, kOpMakeTarget);
@@ -295,7 +299,8 @@ private:
             return;
         }
         if (in_.cgroups.empty()) return;
-        plan_.add(PlanOp::mount_fs, {kNoSuid | kNoDev | kNoExec, 0755}, {"tmpfs", "tmpfs", "/sys/fs/cgroup", "mode=755"});
+        plan_.add(PlanOp::mount_fs, {kNoSuid | kNoDev | kNoExec, 0755},
+                  {"tmpfs", "tmpfs", "/sys/fs/cgroup", "mode=755"});
         for (size_t i = 0; i < in_.cgroups.size(); ++i) {
             const LaunchCgroup& c = in_.cgroups[i];
             std::string target = "/sys/fs/cgroup/" + c.mount_name;
@@ -338,7 +343,8 @@ private:
     }
 
     void identity() {
-        for (const auto& r : in_.rlimits) plan_.add(PlanOp::rlimit, {static_cast<uint64_t>(r.resource), r.soft, r.hard}, {});
+        for (const auto& r : in_.rlimits)
+            plan_.add(PlanOp::rlimit, {static_cast<uint64_t>(r.resource), r.soft, r.hard}, {});
         plan_.begin(PlanOp::user);
         plan_.number(in_.groups_add.size());
         for (uint32_t group : in_.groups_add) plan_.number(group);
@@ -411,8 +417,9 @@ Result<std::string> make_launch_plan(const LaunchInput& input) {
 }
 
 LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure) {
-    constexpr std::string_view kPrefix = "failed to create task for container: failed to create shim task: OCI runtime create failed: "
-                                         "runc create failed: unable to start container process: ";
+    constexpr std::string_view kPrefix =
+        "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+        "runc create failed: unable to start container process: ";
     auto error = [&](const std::string& text, int code) {
         return LaunchError{std::string(kPrefix) + text + ": unknown", code};
     };
@@ -473,9 +480,12 @@ LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure
             std::string target = in.string();
             std::string text = "error mounting to rootfs at " + quoted(target) + ": ";
             if (where == LaunchStep::make_target) text += "create mountpoint: ";
-            return error(text + why + (failure.error == ENOTDIR ? ": Are you trying to mount a directory onto a file (or vice-versa)? "
-                                                                  "Check if the specified host path exists and is the expected type" : ""),
-                         127);
+            return error(
+                text + why +
+                    (failure.error == ENOTDIR ? ": Are you trying to mount a directory onto a file (or vice-versa)? "
+                                                "Check if the specified host path exists and is the expected type"
+                                              : ""),
+                127);
         }
         case PlanOp::mount_fs: {
             in.number();

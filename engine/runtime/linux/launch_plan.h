@@ -39,7 +39,8 @@ struct LaunchRootfs {
     std::string mount_point;  // any existing directory outside `base`'s used parts; shared by all containers
 };
 
-// One file written when the cgroup is made, e.g. {"/sys/fs/cgroup/memory/docker/<id>/memory.limit_in_bytes", "1048576"}.
+// One file written when the cgroup is made, e.g. {"/sys/fs/cgroup/memory/docker/<id>/memory.limit_in_bytes",
+// "1048576"}.
 struct LaunchCgroupWrite {
     std::string path;
     std::string value;

@@ -1,6 +1,6 @@
 // The launch plan: a flat list of operations, complete before the clone, that the keeper's child replays in order
-// inside its own namespaces. Operations are shaped like system calls and know nothing of Docker. Shared by the engine (which
-// writes it) and the keeper (which reads it); pure.
+// inside its own namespaces. Operations are shaped like system calls and know nothing of Docker. Shared by the engine
+// (which writes it) and the keeper (which reads it); pure.
 //
 //   PlanHeader, then op_count times PlanOpHeader + payload, each operation 8-aligned.
 //   payload: the operation's u64 numbers, then its NUL-terminated strings (or bytes), as listed beside each code.
@@ -46,32 +46,32 @@ enum class PlanOp : uint16_t {
     setns_path,      // nstype            path
     setns_fd,        // nstype            the descriptor that came as kFdNetns
     propagation,     // MS_* flags        path
-    overlay,         // n lowers          directory to be in, target, upper ("" read-only), work, lower 1 (topmost) .. lower n
-    root_bind,       // MS_* extra        source directory, target: the source becomes a mount at target
-    bind_open,       // slot, attr_set, propagation, recursive   source: detached copy of a tree, kept in the slot
-    bind_attach,     // slot, kind        target: the slot's tree becomes a mount in the new root
-    pivot,           //                   path of the new root: becomes /, the old tree is detached
-    mount_fs,        // MS_* flags, mode  type, source, target, options
-    make_node,       // mode, dev         path
-    symlink,         //                   target, path
-    mask,            //                   path: /dev/null over a file, empty read-only tmpfs over a directory
-    readonly_path,   //                   path: bound on itself read-only
-    remount,         // attr_set          path: mount_setattr on what is there
-    hostname,        //                   name
-    domainname,      //                   name
-    rlimit,          // resource, soft, hard
-    terminal_open,   // slot              the pty slave's node, for a later bind_attach on /dev/console
-    terminal,        //                   descriptor 0 becomes the controlling terminal (with kPlanTty)
-    loopback,        //                   lo up
-    umask,           // mask
-    directory,       // mode              path: chdir, made if missing
-    user,            // n groups, groups  "name|uid[:group|gid]": resolved here, applied by `become`; sets HOME if missing
-    bounding,        // capability mask to keep
-    become,          //                   setgroups, setgid, setuid of `user`; capabilities are kept for the next operations
-    capabilities,    // permitted and effective, inheritable, ambient masks
-    no_new_privs,    //
-    seccomp,         // flags             bytes: struct sock_filter[]
-    exec,            // n args, n env     args.., env..; PATH searched as the shell does
+    overlay,  // n lowers          directory to be in, target, upper ("" read-only), work, lower 1 (topmost) .. lower n
+    root_bind,      // MS_* extra        source directory, target: the source becomes a mount at target
+    bind_open,      // slot, attr_set, propagation, recursive   source: detached copy of a tree, kept in the slot
+    bind_attach,    // slot, kind        target: the slot's tree becomes a mount in the new root
+    pivot,          //                   path of the new root: becomes /, the old tree is detached
+    mount_fs,       // MS_* flags, mode  type, source, target, options
+    make_node,      // mode, dev         path
+    symlink,        //                   target, path
+    mask,           //                   path: /dev/null over a file, empty read-only tmpfs over a directory
+    readonly_path,  //                   path: bound on itself read-only
+    remount,        // attr_set          path: mount_setattr on what is there
+    hostname,       //                   name
+    domainname,     //                   name
+    rlimit,         // resource, soft, hard
+    terminal_open,  // slot              the pty slave's node, for a later bind_attach on /dev/console
+    terminal,       //                   descriptor 0 becomes the controlling terminal (with kPlanTty)
+    loopback,       //                   lo up
+    umask,          // mask
+    directory,      // mode              path: chdir, made if missing
+    user,      // n groups, groups  "name|uid[:group|gid]": resolved here, applied by `become`; sets HOME if missing
+    bounding,  // capability mask to keep
+    become,    //                   setgroups, setgid, setuid of `user`; capabilities are kept for the next operations
+    capabilities,  // permitted and effective, inheritable, ambient masks
+    no_new_privs,  //
+    seccomp,       // flags             bytes: struct sock_filter[]
+    exec,          // n args, n env     args.., env..; PATH searched as the shell does
     last_,
 };
 

@@ -197,7 +197,8 @@ Result<void> add_rule(void* context, object rule, uint32_t default_action) {
             TRY(scmp_compare op, compare_of(text_at(arg, "op")));
             uint64_t index = number_at(arg, "index", 0);
             if (index > 5) return bad("argument index");
-            args.push_back({static_cast<unsigned>(index), op, number_at(arg, "value", 0), number_at(arg, "valueTwo", 0)});
+            args.push_back(
+                {static_cast<unsigned>(index), op, number_at(arg, "value", 0), number_at(arg, "valueTwo", 0)});
         }
     }
     std::string_view single = text_at(rule, "name");
@@ -221,7 +222,8 @@ Result<std::string> export_filter(void* context) {
     if (error != 0) return fail_errno(-error, "seccomp: compiling the profile");
     off_t size = lseek(fd.get(), 0, SEEK_END);
     std::string out(static_cast<size_t>(size < 0 ? 0 : size), '\0');
-    if (pread(fd.get(), out.data(), out.size(), 0) != static_cast<ssize_t>(out.size())) return fail_errno(errno, "seccomp");
+    if (pread(fd.get(), out.data(), out.size(), 0) != static_cast<ssize_t>(out.size()))
+        return fail_errno(errno, "seccomp");
     return out;
 }
 

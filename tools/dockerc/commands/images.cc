@@ -22,7 +22,8 @@ int images_command(const Command& command, Client& client, Arguments arguments) 
     if (!line.words.empty()) filters.push_back("reference=" + line.words.front());
     const auto json = filters_json(filters);
     if (!json) return report_usage(command, json.error().message());
-    const auto body = client.call("GET", "/images/json" + Query().add("all", all ? "1" : "").add("filters", *json).text());
+    const auto body =
+        client.call("GET", "/images/json" + Query().add("all", all ? "1" : "").add("filters", *json).text());
     if (!body) return report(body.error());
     JsonDocument document;
     if (!document.parse(*body)) return 1;

@@ -21,7 +21,8 @@ int start_command(const Command& command, Client& client, Arguments arguments) {
             TRY(const std::string body, client.call("POST", "/containers/" + url_escape(name) + "/start"));
             return {};
         });
-    if (line.words.size() > 1) return report_usage(command, "you cannot start and attach multiple containers at once", 1);
+    if (line.words.size() > 1)
+        return report_usage(command, "you cannot start and attach multiple containers at once", 1);
     const std::string path = "/containers/" + url_escape(line.words.front());
     auto keys = DetachKeys::parse(keys_text);
     if (!keys) return report_usage(command, keys.error().message());
