@@ -7,34 +7,18 @@
 
 namespace dockerc {
 
-CommandLine::CommandLine(const Command& command_) : command(command_) {
-    app.name(std::string("dockerc ") + command.name);
-    app.description(command.summary);
-    app.set_help_flag("--help", "Print usage");
-    app.formatter(std::make_shared<CLI::Formatter>());
-}
-
-CLI::Option* CommandLine::list(const std::string& name, std::vector<std::string>& values, const std::string& help) {
-    return app.add_option(name, values, help)->allow_extra_args(false);
-}
+CommandLine::CommandLine(const Command& command_)
+    : command(command_), app(std::string("dockerc ") + command_.name, command_.summary) {}
 
 int CommandLine::parse(Arguments arguments, std::size_t positionals_min, std::size_t positionals_max,
                        bool stop_at_first) {
-    if (stop_at_first) {
-        app.prefix_command();
-    } else {
-        app.allow_extras();
-    }
-    std::reverse(arguments.begin(), arguments.end());
-    try {
-        app.parse(std::move(arguments));
-    } catch (const CLI::CallForHelp&) {
-        std::printf("Usage:  dockerc %s %s\n\n%s", command.name, command.usage, app.help().c_str());
+    auto parsed = app.parse(std::move(arguments), stop_at_first);
+    if (parsed.outcome == OptionParser::Outcome::help) {
+        std::printf("Usage:  dockerc %s %s\n\n%s", command.name, command.usage, parsed.text.c_str());
         return 0;
-    } catch (const CLI::ParseError& error) {
-        return report_usage(command, error.what());
     }
-    words = app.remaining();
+    if (parsed.outcome == OptionParser::Outcome::failed) return report_usage(command, parsed.text);
+    words = std::move(parsed.words);
     bool options_ended = false;
     std::vector<std::string> kept;
     for (std::string& word : words) {

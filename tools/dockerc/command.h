@@ -1,13 +1,14 @@
 // What every command shares: the client, how a command line is parsed, how failures are told.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tools/dockerc/client.h"
 #include "tools/dockerc/json.h"
+#include "tools/dockerc/option_parser.h"
 
 namespace dockerc {
 
@@ -30,10 +31,12 @@ struct CommandLine {
     int parse(Arguments arguments, std::size_t positionals_min, std::size_t positionals_max,
               bool stop_at_first = false);
     // An option that takes one value each time it is given.
-    CLI::Option* list(const std::string& name, std::vector<std::string>& values, const std::string& help);
+    void list(const std::string& names, std::vector<std::string>& values, const std::string& help) {
+        app.add_list(names, values, help);
+    }
 
     const Command& command;
-    CLI::App app;
+    OptionParser app;
     std::vector<std::string> words;
 };
 

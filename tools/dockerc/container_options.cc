@@ -200,7 +200,7 @@ Result<void> pull(Client& client, const std::string& image) {
 }  // namespace
 
 void add_container_options(CommandLine& line, ContainerOptions& o, bool run) {
-    CLI::App& app = line.app;
+    OptionParser& app = line.app;
     app.add_flag("-i,--interactive", o.interactive, "Keep STDIN open even if not attached");
     app.add_flag("-t,--tty", o.tty, "Allocate a pseudo-TTY");
     app.add_flag("--rm", o.remove, "Automatically remove the container when it exits");

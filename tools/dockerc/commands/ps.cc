@@ -50,7 +50,7 @@ int ps_command(const Command& command, Client& client, Arguments arguments) {
     line.app.add_flag("--no-trunc", no_trunc, "Don't truncate output");
     line.app.add_flag("-l,--latest", latest, "Show the latest created container (includes all states)");
     line.app.add_option("-n,--last", last, "Show n last created containers (includes all states)");
-    line.app.add_option("--format", format, "table or json")->check(CLI::IsMember({"table", "json"}));
+    line.app.add_choice("--format", format, {"table", "json"}, "table or json");
     line.list("-f,--filter", filters, "Filter output based on conditions provided");
     if (const int code = line.parse(std::move(arguments), 0, 0); code >= 0) return code;
     const auto json = filters_json(filters);
