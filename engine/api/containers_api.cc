@@ -5,6 +5,7 @@
 #include "engine/api/body.h"
 #include "engine/api/container_filters.h"
 #include "engine/api/container_json.h"
+#include "engine/api/parameters.h"
 #include "engine/api/services.h"
 #include "engine/api/time_parameter.h"
 #include "engine/reactor/json_writer.h"
@@ -17,17 +18,6 @@ namespace {
 
 using runtime::ContainerService;
 using runtime::WaitCondition;
-
-// An integer parameter; absent: `otherwise`.
-Result<long> integer(const Request& request, std::string_view name, long otherwise) {
-    const std::string_view text = request.parameter(name);
-    if (text.empty()) return otherwise;
-    long value = 0;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
-        return fail(ErrorKind::invalid, "strconv.Atoi: parsing \"" + std::string(text) + "\": invalid syntax");
-    return value;
-}
 
 // "all", a number; what is neither means all, as at dockerd.
 std::int64_t tail_of(std::string_view text) {
@@ -61,7 +51,7 @@ Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr
 Task<void> list_containers(Services& services, Request& request, Response& response) {
     ContainerQuery query;
     query.all = request.flag("all");
-    CO_TRY(query.limit, integer(request, "limit", 0));
+    CO_TRY(query.limit, integer_parameter(request, "limit", 0));
     CO_TRY(query.filters, parse_filters(request.parameter("filters")));
     CO_TRY(const auto listed, list_containers_by(*services.containers, *services.images, std::move(query)));
     const bool with_sizes = request.flag("size");
@@ -108,10 +98,10 @@ Task<void> start_container(Services& services, Request& request, Response& respo
 
 Task<void> stop_container(Services& services, Request& request, Response& response) {
     const std::string_view reference = request.captures[0];
-    const std::string_view signal = request.parameter("signal");
+    const std::string_view signal = request.version >= ApiVersion{1, 42} ? request.parameter("signal") : "";
     std::optional<long> timeout;
     if (!request.parameter("t").empty()) {
-        CO_TRY(timeout, integer(request, "t", 0));
+        CO_TRY(timeout, integer_parameter(request, "t", 0));
     }
     CO_TRY_VOID(co_await services.containers->stop(reference, signal, timeout));
     auto done = co_await response.send_empty(204);
@@ -194,8 +184,8 @@ Task<void> container_logs(Services& services, Request& request, Response& respon
 }
 
 Task<void> resize_container(Services& services, Request& request, Response& response) {
-    CO_TRY(auto rows, integer(request, "h", 0));
-    CO_TRY(auto columns, integer(request, "w", 0));
+    CO_TRY(auto rows, integer_parameter(request, "h", 0));
+    CO_TRY(auto columns, integer_parameter(request, "w", 0));
     const auto height = static_cast<unsigned short>(rows);
     const auto width = static_cast<unsigned short>(columns);
     CO_TRY_VOID(services.containers->resize(request.captures[0], height, width));

@@ -1,6 +1,7 @@
 #include "engine/api/routes.h"
 
 #include "engine/api/absent_api.h"
+#include "engine/api/container_verbs_api.h"
 #include "engine/api/containers_api.h"
 #include "engine/api/disk_usage_api.h"
 #include "engine/api/events_api.h"
@@ -23,6 +24,10 @@ constexpr Route table[] = {
     {"POST", "/containers/{}/start", start_container},
     {"POST", "/containers/{}/stop", stop_container},
     {"POST", "/containers/{}/kill", kill_container},
+    {"POST", "/containers/{}/restart", restart_container},
+    {"POST", "/containers/{}/pause", pause_container},
+    {"POST", "/containers/{}/unpause", unpause_container},
+    {"POST", "/containers/{}/rename", rename_container},
     {"POST", "/containers/{}/wait", wait_container, Watch::client},
     {"POST", "/containers/{}/attach", attach_container, Watch::hangup},
     {"GET", "/containers/{}/logs", container_logs, Watch::client},

@@ -12,7 +12,8 @@
 
 namespace engine::runtime {
 
-enum class ContainerStatus : unsigned char { created, running, paused, exited, removing, dead };
+// Rows hold the number: new ones go to the end.
+enum class ContainerStatus : unsigned char { created, running, paused, exited, removing, dead, restarting };
 
 struct ContainerState {
     ContainerStatus status = ContainerStatus::created;
@@ -47,6 +48,7 @@ struct Container {
     reactor::Event removed;        // set once it is gone
     std::uint64_t run = 0;         // counts the starts of this engine's time: tells one run from the next
     bool removing = false;         // a removal has begun: no other, no start
+    bool restarted_by_hand = false;  // between the stop and the start of `docker restart`: no auto-removal
     bool leaving = false;          // the last run's control groups are being removed: a start waits
     reactor::Event left;           // notified when they are gone
     int wait_status = 0;           // of the run that ended
@@ -55,6 +57,7 @@ struct Container {
     reactor::IntrusiveList<Attachment> early;
     reactor::Event started;        // notified when held.output is there
 
+    // Its process is there.
     bool running() const { return state.status == ContainerStatus::running || state.status == ContainerStatus::paused; }
 };
 

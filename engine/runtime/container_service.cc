@@ -299,7 +299,7 @@ Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
     publish(*container, "die", {{"exitCode", std::to_string(container->state.exit_code)},
                                 {"execDuration", std::to_string(std::max<Nanoseconds>(ran, 0) / second)}});
     container->exited.notify_all();
-    if (!container->spec.auto_remove || container->removing) co_return Result<void>{};
+    if (!container->spec.auto_remove || container->removing || container->restarted_by_hand) co_return Result<void>{};
     container->removing = true;
     auto removed = co_await remove_now(container);
     co_return removed;

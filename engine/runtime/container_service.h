@@ -67,6 +67,11 @@ public:
     Task<void> kill(std::string_view reference, std::string_view signal);
     // timeout in seconds: none: the container's own, else 10; negative: no end.
     Task<void> stop(std::string_view reference, std::string_view signal, std::optional<long> timeout);
+    // The same stop, then a start; a container that does not run is only started.
+    Task<void> restart(std::string_view reference, std::string_view signal, std::optional<long> timeout);
+    Task<void> pause(std::string_view reference);
+    Task<void> unpause(std::string_view reference);
+    Task<void> rename(std::string_view reference, std::string_view new_name);
     Task<WaitAnswer> wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop);
     Task<void> remove(std::string_view reference, bool force);
     // Raw or framed bytes both ways until output ends or the client leaves.
@@ -108,7 +113,15 @@ private:
     void remove_soon(const std::shared_ptr<Container>& container);
     Task<void> remove_now(std::shared_ptr<Container> container);
     Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop);
-    Result<void> signal(Container& container, int number);
+    Task<void> start_found(std::shared_ptr<Container> container);
+    Task<void> stop_found(std::shared_ptr<Container> container, std::string_view signal, std::optional<long> timeout);
+    Task<void> restart_found(std::shared_ptr<Container> container, std::string_view signal,
+                             std::optional<long> timeout);
+    Result<void> send_signal(Container& container, int number);
+    Task<void> deliver(std::shared_ptr<Container> container, int number);
+    Task<void> check_paused(std::shared_ptr<Container> container);
+    Task<void> thaw_found(std::shared_ptr<Container> container);
+    Result<void> check_free_name(std::string_view name) const;
     Task<bool> run_ended(std::shared_ptr<Container> container, reactor::StopToken stop);
     bool ended_by_oom(const Container& container) const;
     void publish(const Container& container, std::string_view action, EventAttributes attributes = {});

@@ -14,6 +14,7 @@ std::string_view status_word(ContainerStatus status) {
         case ContainerStatus::exited: return "exited";
         case ContainerStatus::removing: return "removing";
         case ContainerStatus::dead: return "dead";
+        case ContainerStatus::restarting: return "restarting";
     }
     return "";
 }
@@ -31,6 +32,9 @@ std::string status_text(const ContainerState& state, Nanoseconds now) {
         case ContainerStatus::paused: return "Up " + human_duration(now - state.started_at) + " (Paused)";
         case ContainerStatus::removing: return "Removal In Progress";
         case ContainerStatus::dead: return "Dead";
+        case ContainerStatus::restarting:
+            return "Restarting (" + std::to_string(state.exit_code) + ") " + human_duration(now - state.finished_at) +
+                   " ago";
         case ContainerStatus::exited: break;
     }
     return "Exited (" + std::to_string(state.exit_code) + ") " + human_duration(now - state.finished_at) + " ago";

@@ -95,11 +95,7 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
         container->name = generate_container_name(container->id);
         while (ids_by_name_.contains(container->name)) container->name = generate_container_name(new_id());
     }
-    if (const auto taken = ids_by_name_.find(container->name); taken != ids_by_name_.end())
-        co_return fail(ErrorKind::conflict,
-                       "Conflict. The container name \"/" + container->name + "\" is already in use by container \"" +
-                           taken->second +
-                           "\". You have to remove (or rename) that container to be able to reuse that name.");
+    CO_TRY_VOID(check_free_name(container->name));
     if (spec.hostname.empty()) spec.hostname = container->id.substr(0, 12);
     container->spec = std::move(spec);
     // From here the name is taken; whatever fails gives it back.
@@ -121,6 +117,15 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
     created.id = container->id;
     created.warnings = spec_warnings(container->spec);
     co_return created;
+}
+
+Result<void> ContainerService::check_free_name(std::string_view name) const {
+    const auto taken = ids_by_name_.find(name);
+    if (taken == ids_by_name_.end()) return {};
+    return fail(ErrorKind::conflict, "Conflict. The container name \"/" + std::string(name) +
+                                         "\" is already in use by container \"" + taken->second +
+                                         "\". You have to remove (or rename) that container to be able to reuse that "
+                                         "name.");
 }
 
 Result<void> ContainerService::write_network_files(const Container& container) {

@@ -58,7 +58,7 @@ Result<void> parse_state(std::string_view text, ContainerState& state) {
         root["status"].get(status) != simdjson::SUCCESS || root["exit_code"].get(exit_code) != simdjson::SUCCESS ||
         root["error"].get(error) != simdjson::SUCCESS || root["started"].get(state.started_at) != simdjson::SUCCESS ||
         root["finished"].get(state.finished_at) != simdjson::SUCCESS || status < 0 ||
-        status > static_cast<int>(ContainerStatus::dead))
+        status > static_cast<int>(ContainerStatus::restarting))
         return fail(ErrorKind::internal, "its state cannot be read");
     ignore_result(root["oom"].get(state.oom_killed), "rows of the first engines do not have it");
     state.status = static_cast<ContainerStatus>(status);
@@ -190,6 +190,8 @@ void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding
     }
     scope_.spawn("container", pump_all(container->held.output, std::move(out), std::move(holding.held_stderr)));
     scope_.spawn("supervisor", supervise(container));
+    if (container->state.status == ContainerStatus::paused && holding.running)
+        scope_.spawn("paused", check_paused(container));
 }
 
 }  // namespace engine::runtime

@@ -72,7 +72,14 @@ Task<bool> read_failure(int fd, LaunchFailure* failure) {
 
 Task<void> ContainerService::start(std::string_view reference) {
     CO_TRY(auto container, find(reference));
+    auto started = co_await start_found(container);
+    co_return started;
+}
+
+Task<void> ContainerService::start_found(std::shared_ptr<Container> container) {
     CO_TRY(auto held, co_await container->lane.enter());
+    if (container->state.status == ContainerStatus::paused)
+        co_return fail(ErrorKind::conflict, "cannot start a paused container, try unpause instead");
     if (container->running()) co_return fail(ErrorKind::not_modified, "container is already running");
     if (container->removed.is_set()) co_return fail(ErrorKind::not_found, "No such container: " + container->id);
     if (container->removing)
@@ -101,9 +108,10 @@ Task<void> ContainerService::record_running(std::shared_ptr<Container> container
     container->state.started_at = realtime_ns();
     container->state.finished_at = 0;
     container->state.exit_code = 0;
+    container->restarted_by_hand = false;
     auto saved = try_save_state(*container);
     if (saved) co_return saved;
-    ignore_result(signal(*container, SIGKILL), "its end is waited for either way");
+    ignore_result(send_signal(*container, SIGKILL), "its end is waited for either way");
     container->state = before;
     CO_TRY_VOID(co_await container->keeper_exit.wait());
     co_return saved;

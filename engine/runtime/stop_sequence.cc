@@ -10,6 +10,7 @@
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/container_view.h"
 #include "engine/runtime/signal_number.h"
 
 namespace engine::runtime {
@@ -24,14 +25,28 @@ std::string not_running(const Container& container) {
 
 }  // namespace
 
-Result<void> ContainerService::signal(Container& container, int number) {
+// The bare signal to the container's first process.
+Result<void> ContainerService::send_signal(Container& container, int number) {
     if (!container.running()) return fail(ErrorKind::conflict, not_running(container));
     const bool sent = syscall(SYS_pidfd_send_signal, container.held.pidfd.get(), number, nullptr, 0) == 0;
     // ESRCH: it ends just now.
     if (!sent && errno != ESRCH)
         return fail_errno(errno, "sending signal " + std::to_string(number) + " to container " + container.id);
-    publish(container, "kill", {{"signal", std::to_string(number)}});
     return {};
+}
+
+// A signal that somebody asked for. A paused container is thawed by every signal, or, when it has a stop signal of its
+// own, by that one and SIGKILL: as dockerd does it.
+Task<void> ContainerService::deliver(std::shared_ptr<Container> container, int number) {
+    CO_TRY(auto held, co_await container->lane.enter());
+    CO_TRY_VOID(send_signal(*container, number));
+    publish(*container, "kill", {{"signal", std::to_string(number)}});
+    const std::string& own = container->spec.stop_signal;
+    const bool to_end = own.empty() || number == SIGKILL || signal_number(own).value_or(SIGTERM) == number;
+    if (!to_end || container->state.status != ContainerStatus::paused) co_return Result<void>{};
+    auto thawed = co_await thaw_found(container);
+    if (!thawed) log_warn("cannot unpause container " + container->id + ": " + thawed.error().message());
+    co_return Result<void>{};
 }
 
 // True when the run of now is over and recorded, false when `stop` came first; an error when the engine stops.
@@ -51,7 +66,7 @@ Task<void> ContainerService::kill(std::string_view reference, std::string_view s
     if (!container->running())
         co_return fail(ErrorKind::conflict,
                        "cannot kill container: " + std::string(reference) + ": " + not_running(*container));
-    CO_TRY_VOID(signal(*container, number));
+    CO_TRY_VOID(co_await deliver(container, number));
     if (number != SIGKILL) co_return Result<void>{};
     // dockerd answers when it is dead.
     CO_TRY(const bool ended, co_await run_ended(container, scope_.token()));
@@ -62,24 +77,61 @@ Task<void> ContainerService::kill(std::string_view reference, std::string_view s
 Task<void> ContainerService::stop(std::string_view reference, std::string_view signal_text,
                                   std::optional<long> timeout) {
     CO_TRY(auto container, find(reference));
+    if (!container->running()) co_return fail(ErrorKind::not_modified, "container is already stopped");
+    auto stopped = co_await stop_found(container, signal_text, timeout);
+    if (!stopped)
+        co_return fail(std::move(stopped.error()).with_context("cannot stop container: " + std::string(reference)));
+    co_return Result<void>{};
+}
+
+Task<void> ContainerService::stop_found(std::shared_ptr<Container> container, std::string_view signal_text,
+                                        std::optional<long> timeout) {
     int number = SIGTERM;
     if (!signal_text.empty()) {
         CO_TRY(number, signal_number(signal_text));
     } else if (!container->spec.stop_signal.empty()) {
         number = signal_number(container->spec.stop_signal).value_or(SIGTERM);
     }
-    if (!container->running()) co_return fail(ErrorKind::not_modified, "container already stopped");
     const long own = static_cast<long>(container->spec.stop_timeout.value_or(stop_timeout_default));
     const long seconds = std::min(timeout.value_or(own), stop_timeout_max);
-    CO_TRY_VOID(signal(*container, number));
+    auto sent = co_await deliver(container, number);
+    // It has ended by itself: so it is stopped.
+    if (!sent && container->running()) co_return fail(std::move(sent.error()));
     bool ended = false;
     if (seconds >= 0) {
         reactor::Deadline deadline(seconds * second, scope_.token());
         CO_TRY(ended, co_await run_ended(container, deadline.token()));
-        if (!ended) ignore_result(signal(*container, SIGKILL), "it may have ended meanwhile");
+        if (!ended) {
+            auto killed = co_await deliver(container, SIGKILL);
+            ignore_result(killed, "it may have ended meanwhile");
+        }
     }
     CO_TRY(ended, co_await run_ended(container, scope_.token()));
     publish(*container, "stop");
+    co_return Result<void>{};
+}
+
+Task<void> ContainerService::restart(std::string_view reference, std::string_view signal_text,
+                                     std::optional<long> timeout) {
+    CO_TRY(auto container, find(reference));
+    auto restarted = co_await restart_found(container, signal_text, timeout);
+    if (restarted) co_return Result<void>{};
+    container->restarted_by_hand = false;
+    co_return fail(std::move(restarted.error())
+                       .with_context("Cannot restart container " + std::string(reference))
+                       .with_kind(ErrorKind::internal));
+}
+
+Task<void> ContainerService::restart_found(std::shared_ptr<Container> container, std::string_view signal_text,
+                                           std::optional<long> timeout) {
+    if (container->running()) {
+        container->restarted_by_hand = true;
+        CO_TRY_VOID(co_await stop_found(container, signal_text, timeout));
+    }
+    auto started = co_await start_found(container);
+    // Somebody else was faster: it runs.
+    if (!started && started.error().kind() != ErrorKind::not_modified) co_return fail(std::move(started.error()));
+    publish(*container, "restart");
     co_return Result<void>{};
 }
 
@@ -108,13 +160,15 @@ Task<void> ContainerService::remove(std::string_view reference, bool force) {
         co_return fail(ErrorKind::conflict,
                        "removal of container " + std::string(reference) + " is already in progress");
     if (container->running() && !force)
-        co_return fail(ErrorKind::conflict,
-                       "cannot remove container \"/" + container->name +
-                           "\": container is running: stop the container before removing or force remove");
+        co_return fail(ErrorKind::conflict, "cannot remove container \"/" + container->name + "\": container is " +
+                                                std::string(status_word(container->state.status)) +
+                                                (container->state.status == ContainerStatus::paused
+                                                     ? " and must be unpaused first"
+                                                     : ": stop the container before removing or force remove"));
     container->removing = true;
     Result<void> killed;
-    if (container->running()) killed = signal(*container, SIGKILL);
-    if (!killed) {
+    if (container->running()) killed = co_await deliver(container, SIGKILL);
+    if (!killed && container->running()) {
         container->removing = false;
         co_return fail(std::move(killed.error())
                            .with_context("cannot remove container \"/" + container->name + "\": could not kill"));

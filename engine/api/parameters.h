@@ -1,0 +1,13 @@
+// Query parameters that handlers share, refused in dockerd's words.
+#pragma once
+
+#include <string_view>
+
+#include "engine/api/request.h"
+
+namespace engine::api {
+
+// An integer; absent: `otherwise`.
+Result<long> integer_parameter(const Request& request, std::string_view name, long otherwise);
+
+}  // namespace engine::api
