@@ -15,7 +15,7 @@ struct ContainerOptions {
     std::string name, user, workdir, hostname, memory, cpus, cpu_shares, network, cidfile, shm_size, stop_signal;
     std::string detach_keys, log_driver, memory_swap, pids_limit;
     std::optional<std::string> entrypoint;
-    std::optional<int> stop_timeout;
+    std::optional<std::int64_t> stop_timeout;
     std::vector<std::string> env, env_files, volumes, mounts, labels, cap_add, cap_drop, security_opts, tmpfs, ulimits;
     std::vector<std::string> log_opts, attach;
     std::string image;
