@@ -42,12 +42,14 @@ function(engine_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT 120)
 endfunction()
 
-# engine_fuzzer(NAME sources... [LIBS ...]): a libFuzzer target; only in the fuzz preset.
+# engine_fuzzer(NAME sources... [LIBS ...]): a libFuzzer target; only in the fuzz preset, which builds nothing else.
+add_custom_target(fuzzers)
 function(engine_fuzzer name)
   if(ENGINE_FUZZ)
     cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
     add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
     target_link_libraries(${name} PRIVATE engine_flags ${ARG_LIBS})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(fuzzers ${name})
   endif()
 endfunction()

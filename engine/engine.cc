@@ -103,6 +103,17 @@ Result<bool> choose_overlay(const Options& options, storage::Database& db) {
     return false;
 }
 
+// SIGUSR1: what the engine is doing, and how its loop has fared.
+void print_tasks() {
+    const reactor::LoopCounters& loop = reactor::Loop::current().counters();
+    log_info("loop: " + std::to_string(loop.turns) + " turns, " + std::to_string(loop.turns_slow) +
+             " of them over 5 ms, the longest " + std::to_string(loop.turn_longest / microsecond) + " us; " +
+             std::to_string(loop.completions) + " completions; tasks:");
+    const std::string tree = reactor::task_tree();
+    // A full or closed stderr must not stop the engine.
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, tree.data(), tree.size());
+}
+
 }  // namespace
 
 Engine::~Engine() = default;
@@ -244,6 +255,8 @@ Task<void> Engine::serve() {
         }
         for (api::Listening& socket : *sockets) {
             log_info("API listen on " + socket.address);
+            if (socket.address.starts_with("tcp://"))
+                services_.facts.open_addresses.push_back(socket.address.substr(6));
             server.serve(std::move(socket));
         }
     }
@@ -267,9 +280,7 @@ Task<void> Engine::handle_signals(reactor::StopSource* stop) {
         CO_TRY(auto got, co_await io::read(signals_.get(), buffer));
         if (got != sizeof info) continue;
         if (info.ssi_signo == SIGUSR1) {
-            log_info("tasks:");
-            const std::string tree = reactor::task_tree();
-            [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, tree.data(), tree.size());
+            print_tasks();
             continue;
         }
         log_info(std::string("stopping on ") + strsignal(static_cast<int>(info.ssi_signo)) + ": containers go on");

@@ -1,7 +1,10 @@
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstring>
 #include <string>
 
+#include "engine/api/server.h"
 #include "engine/api/version.h"
 #include "engine/engine.h"
 #include "engine/options.h"
@@ -31,6 +34,7 @@ Result<void> write_pidfile(const std::string& path) {
 }
 
 Result<void> serve(const Options& options) {
+    TRY_VOID(api::keep_passed_sockets());
     TRY(auto loop, reactor::Loop::create({.plain_ring = options.plain_ring, .log_slow_turns = options.debug}));
     TRY(auto engine, Engine::create(options));
     TRY_VOID(write_pidfile(options.pidfile));
@@ -42,9 +46,11 @@ Result<void> serve(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // A worker's memory goes with it: nothing is taken apart (nor looked through by a sanitizer, which is not allowed
+    // what it wants behind a worker's own seccomp filter).
     const bool worker = argc > 1 && std::strcmp(argv[1], "worker") == 0;
-    if (worker && argc == 4 && std::strcmp(argv[2], "seccomp") == 0) return runtime::seccomp_worker_main(argv[3]);
-    if (worker) return storage::worker_main(argc - 2, argv + 2);
+    if (worker && argc == 4 && std::strcmp(argv[2], "seccomp") == 0) _exit(runtime::seccomp_worker_main(argv[3]));
+    if (worker) _exit(storage::worker_main(argc - 2, argv + 2));
     auto options = parse_options(argc, argv);
     if (!options) {
         std::fprintf(stderr, "dockercd: %s\n", options.error().message().c_str());

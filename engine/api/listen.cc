@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "engine/api/server.h"
 #include "engine/reactor/log.h"
@@ -88,26 +89,40 @@ Result<Listening> listen_tcp(const std::string& text) {
     return Listening{std::move(fd), "tcp://" + text, ""};
 }
 
-Result<std::vector<Listening>> take_passed() {
-    const char* pid = getenv("LISTEN_PID");
-    const char* count = getenv("LISTEN_FDS");
-    if (!pid || !count || std::to_string(getpid()) != pid)
-        return fail(ErrorKind::invalid, "fd://: no sockets were passed by a service manager (LISTEN_FDS, LISTEN_PID)");
-    std::vector<Listening> out;
-    for (int fd = first_passed_fd; fd < first_passed_fd + atoi(count); ++fd) {
-        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return fail_errno(errno, "fd://" + std::to_string(fd));
-        out.push_back(Listening{UniqueFd(fd), "fd://" + std::to_string(fd), ""});
-    }
-    unsetenv("LISTEN_PID");
-    unsetenv("LISTEN_FDS");
-    return out;
+// Taken by the first fd://.
+std::vector<Listening> passed;
+
+bool listens(int fd) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0;
 }
 
 }  // namespace
 
+Result<void> keep_passed_sockets() {
+    const char* pid = getenv("LISTEN_PID");
+    const char* count = getenv("LISTEN_FDS");
+    if (!pid || !count || std::to_string(getpid()) != pid) return {};
+    for (int fd = first_passed_fd; fd < first_passed_fd + atoi(count); ++fd) {
+        const std::string name = "fd://" + std::to_string(fd);
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return fail_errno(errno, name);
+        if (!listens(fd)) return fail(ErrorKind::invalid, name + " was passed and is not a listening socket");
+        passed.push_back(Listening{UniqueFd(fd), name, ""});
+    }
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    return {};
+}
+
 Result<std::vector<Listening>> listen_on(const std::string& address, const std::string& group) {
     std::vector<Listening> out;
-    if (address.starts_with("fd://")) return take_passed();
+    if (address.starts_with("fd://")) {
+        if (passed.empty())
+            return fail(ErrorKind::invalid,
+                        "fd://: no sockets were passed by a service manager (LISTEN_FDS, LISTEN_PID)");
+        return std::exchange(passed, {});
+    }
     if (address.starts_with("unix://")) {
         TRY(auto listening, listen_unix(address.substr(7), group));
         out.push_back(std::move(listening));

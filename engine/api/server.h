@@ -20,6 +20,8 @@ struct Listening {
 // A unix socket belongs to root and `group` (root alone where that group is missing), mode 0660; one on which another
 // daemon answers is refused, a dead one replaced.
 Result<std::vector<Listening>> listen_on(const std::string& address, const std::string& group);
+// Before anything else is opened: sockets that a service manager passed (sd_listen_fds(3)) are not inherited further.
+Result<void> keep_passed_sockets();
 
 class Server {
 public:

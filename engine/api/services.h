@@ -28,6 +28,7 @@ struct SystemFacts {
     int cgroup_version = 1;
     std::string log_driver = "json-file";
     std::vector<std::string> labels;
+    std::vector<std::string> open_addresses;   // TCP addresses without TLS
     bool debug = false;
 };
 

@@ -54,9 +54,18 @@ std::vector<std::string> info_warnings(const SystemFacts& facts) {
     std::vector<std::string> warnings;
     if (!has.memory) warnings.emplace_back("WARNING: No memory limit support");
     if (!has.swap) warnings.emplace_back("WARNING: No swap limit support");
+    if (!has.oom_kill_disable && facts.cgroup_version == 1)
+        warnings.emplace_back("WARNING: No oom kill disable support");
+    if (!has.cpu_quota) warnings.emplace_back("WARNING: No cpu cfs quota support");
+    if (!has.cpu_quota) warnings.emplace_back("WARNING: No cpu cfs period support");
     if (!has.cpu_shares) warnings.emplace_back("WARNING: No cpu shares support");
     if (!has.cpuset) warnings.emplace_back("WARNING: No cpuset support");
     if (!has.pids) warnings.emplace_back("WARNING: No pids limit support");
+    if (!ipv4_forwarding()) warnings.emplace_back("WARNING: IPv4 forwarding is disabled");
+    for (const std::string& address : facts.open_addresses)
+        warnings.push_back("WARNING: API is accessible on http://" + address +
+                           " without encryption.\n"
+                           "         Access to the remote API is equivalent to root access on the host.");
     return warnings;
 }
 

@@ -3,12 +3,30 @@
 #include "engine/reactor/limits.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/scope.h"
+#include "engine/reactor/task_path.h"
 #include "engine/reactor/try.h"
 
 namespace engine::reactor {
 namespace {
 thread_local Loop* this_loop = nullptr;
+
+// With log_slow_turns: what took longest in this turn.
+struct Slowest {
+    std::string path;
+    Nanoseconds took = 0;
+};
+thread_local Slowest slowest;
+constexpr Nanoseconds worth_naming = turn_slow_ns / 10;
+
+void run_timed(Runnable* item) {
+    const Nanoseconds began = monotonic_ns();
+    item->run(item);
+    const Nanoseconds took = monotonic_ns() - began;
+    if (took <= slowest.took || took < worth_naming) return;
+    slowest.took = took;
+    slowest.path = task_path(item);
 }
+}  // namespace
 
 void make_ready(Runnable* item) { Loop::current().ready(item); }
 
@@ -77,7 +95,11 @@ void Loop::run_ready() {
     while (item) {
         Runnable* next = item->ready_next;
         item->queued = false;
-        item->run(item);
+        if (options_.log_slow_turns) [[unlikely]] {
+            run_timed(item);
+        } else {
+            item->run(item);
+        }
         item = next;
     }
 }
@@ -95,9 +117,14 @@ void Loop::account(Nanoseconds began) {
     const Nanoseconds took = now_ - began;
     ++counters_.turns;
     if (took > counters_.turn_longest) counters_.turn_longest = took;
-    if (took <= turn_slow_ns) return;
-    ++counters_.turns_slow;
-    if (options_.log_slow_turns) log_debug("a turn of the loop took " + std::to_string(took / microsecond) + " us");
+    if (took > turn_slow_ns) {
+        ++counters_.turns_slow;
+        if (options_.log_slow_turns)
+            log_debug("a turn of the loop took " + std::to_string(took / microsecond) + " us, " +
+                      std::to_string(slowest.took / microsecond) + " of them in " +
+                      (slowest.path.empty() ? "main, or a task that is gone" : slowest.path));
+    }
+    if (slowest.took != 0) slowest = {};
 }
 
 }  // namespace engine::reactor

@@ -2,6 +2,7 @@
 
 #include "engine/reactor/log.h"
 #include "engine/reactor/loop.h"
+#include "engine/reactor/task_path.h"
 
 namespace engine::reactor {
 
@@ -63,6 +64,28 @@ void Scope::print_tree(std::string& out, int depth) {
         }
         out += '\n';
     }
+}
+
+// The path down to `item`, when this scope's tasks lead to it.
+std::string Scope::path_to(const Runnable* item) {
+    for (Member* member = members_.front(); member; member = members_.next(member)) {
+        std::string path = std::string(name_) + ": " + member->name;
+        if (static_cast<const Runnable*>(member) == item) return path;
+        for (const PromiseBase* promise = member->task.promise(); promise; promise = promise->child) {
+            path += " > ";
+            path += promise->name;
+            if (static_cast<const Runnable*>(promise) == item) return path;
+        }
+    }
+    return {};
+}
+
+// A coroutine that has just ended is still its waiter's child: the waiter has not run yet.
+std::string task_path(const Runnable* item) {
+    auto& scopes = Loop::current().scopes();
+    for (Scope* scope = scopes.front(); scope; scope = scopes.next(scope))
+        if (std::string path = scope->path_to(item); !path.empty()) return path;
+    return {};
 }
 
 std::string task_tree() {

@@ -28,6 +28,7 @@ public:
     std::size_t size() const { return size_; }
 
     void print_tree(std::string& out, int depth);
+    std::string path_to(const Runnable* item);
 
 private:
     struct Member : ListNode, Runnable {

@@ -142,7 +142,8 @@ Result<void> check_modes(const ContainerSpec& spec) {
         return bad("invalid cgroup namespace mode: " + spec.cgroupns_mode);
     if (!spec.userns_mode.empty() && spec.userns_mode != "host")
         return bad("invalid user namespace mode: " + spec.userns_mode);
-    if (!spec.runtime.empty() && spec.runtime != "runc")
+    // Bodies written for dockerd's default are taken.
+    if (!spec.runtime.empty() && spec.runtime != "dockercd" && spec.runtime != "runc")
         return bad("unknown or invalid runtime name: " + spec.runtime);
     if (!spec.isolation.empty() && spec.isolation != "default")
         return bad("invalid isolation '" + spec.isolation + "' on linux");

@@ -87,7 +87,7 @@ constexpr Field kHostConfig[] = {
     {"UsernsMode", Kind::string, "\"\""},
     {"ShmSize", Kind::integer, "67108864"},
     {"Sysctls", Kind::string_map, nullptr},
-    {"Runtime", Kind::string, "\"runc\""},
+    {"Runtime", Kind::string, "\"dockercd\""},
     {"Isolation", Kind::string, "\"\""},
     {"CpuShares", Kind::integer, "0"},
     {"Memory", Kind::integer, "0"},

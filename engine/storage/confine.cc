@@ -118,8 +118,10 @@ Result<void> close_system_calls() {
 
 Result<void> confine_to(const char* folder) {
     ::umask(0);
+#ifndef __SANITIZE_ADDRESS__  // its shadow alone is larger
     const rlimit memory{limits::worker_memory_bytes_max, limits::worker_memory_bytes_max};
     if (::setrlimit(RLIMIT_DATA, &memory) != 0) return fail_errno(errno, "limit the worker's memory");
+#endif
     if (::unshare(CLONE_NEWNS) != 0) return fail_errno(errno, "own mount namespace");
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail_errno(errno, "private mounts");
     if (::chdir(folder) != 0 || ::chroot(".") != 0) return fail_errno(errno, std::string("chroot into ") + folder);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <future>
 #include <thread>
 
+#include "engine/api/body.h"
 #include "engine/api/limits.h"
 #include "engine/api/services.h"
 #include "engine/reactor/event.h"
@@ -62,6 +64,11 @@ Task<void> raw(Services&, Request&, Response& response) {
     const auto end = io::bytes_of("end");
     co_return co_await stream->write(end);
 }
+Task<void> json(Services&, Request& request, Response& response) {
+    CO_TRY(auto body, co_await read_whole_body(request));
+    const std::string_view text = body;
+    co_return co_await response.send(200, "text/plain", text);
+}
 Task<void> error(Services&, Request&, Response&) { co_return fail(ErrorKind::conflict, "in use <here>"); }
 Task<void> name(Services&, Request& request, Response& response) {
     const std::string_view text = request.path;
@@ -70,7 +77,8 @@ Task<void> name(Services&, Request& request, Response& response) {
 
 constexpr Route table[] = {
     {"POST", "/echo", echo}, {"GET", "/flood", flood, Watch::client}, {"GET", "/wait", wait, Watch::client},
-    {"POST", "/raw", raw},   {"GET", "/error", error},                {"GET", "/{}", name},
+    {"POST", "/raw", raw},   {"POST", "/json", json},
+     {"GET", "/error", error},                {"GET", "/{}", name},
     {"HEAD", "/{}", name},
 };
 
@@ -254,6 +262,65 @@ TEST_F(ServerTest, HijackGivesRawBytesAndHalfClose) {
         shutdown(fd.get(), SHUT_WR);
         EXPECT_EQ(hear(fd, "<closed>"), "end<closed>");
     }
+}
+
+// Both ends of every connection are ours.
+bool allow_descriptors(rlim_t wanted) {
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max < wanted) return false;
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0;
+}
+
+TEST_F(ServerTest, ConnectionsAreLimited) {
+    if (!allow_descriptors(2 * connections_max + 100)) GTEST_SKIP() << "too few descriptors are allowed here";
+    std::vector<UniqueFd> held;
+    while (held.size() < connections_max) held.push_back(dial());
+    EXPECT_TRUE(ask("", "<closed>").starts_with("HTTP/1.1 503 "));
+    const auto answers = [&](const UniqueFd& fd) {
+        say(fd, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+        return hear(fd, "/x").ends_with("/x");
+    };
+    EXPECT_TRUE(answers(held.front()));
+    EXPECT_TRUE(answers(held.back()));
+    held.resize(connections_max / 2);
+    bool served = false;
+    for (int i = 0; i < 500 && !served; ++i) {
+        served = alive();
+        if (!served) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_TRUE(served);
+}
+
+TEST_F(ServerTest, AJsonBodyIsLimited) {
+    const std::string answer = ask("POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+                                       std::to_string(json_body_bytes_max + 1) + "\r\n\r\n" +
+                                       std::string(json_body_bytes_max + 1, ' '),
+                                   "\r\n\r\n");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 413 ")) << answer;
+    EXPECT_TRUE(alive());
+}
+
+// Nobody reads the body: a small one is skipped, a large one ends the connection.
+TEST_F(ServerTest, AnUnreadBodyIsSkippedOrCutOff) {
+    const auto request = [](std::size_t bytes) {
+        return "GET /1 HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" +
+               std::string(bytes, 'b') + "GET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    };
+    EXPECT_NE(ask(request(1000), "<closed>").find("\r\n\r\n/2"), std::string::npos);
+    EXPECT_EQ(ask(request(4 * body_drain_max), "<closed>").find("\r\n\r\n/2"), std::string::npos);
+    EXPECT_TRUE(alive());
+}
+
+TEST_F(ServerTest, AClientThatLeavesInItsBody) {
+    for (const char* head : {"Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n64\r\nhalf",
+                             "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"}) {
+        const UniqueFd fd = dial();
+        say(fd, std::string("POST /echo HTTP/1.1\r\nHost: x\r\n") + head);
+        shutdown(fd.get(), SHUT_WR);
+        EXPECT_TRUE(hear(fd, "<closed>").ends_with("<closed>"));
+    }
+    EXPECT_TRUE(alive());
 }
 
 TEST_F(ServerTest, ALiveSocketIsRefused) {

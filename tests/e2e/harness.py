@@ -31,7 +31,8 @@ def clis():
 
 
 class Engine:
-    def __init__(self, data_mount=None):
+    def __init__(self, data_mount=None, options=()):
+        self.options = list(options)  # of dockercd, behind those that every test engine gets
         self.dir = tempfile.mkdtemp(prefix='dockercd-test.')
         self.data = os.path.join(self.dir, 'data')
         self.socket = os.path.join(self.dir, 'docker.sock')
@@ -48,7 +49,7 @@ class Engine:
             os.unlink(self.socket)
         args = engine_command() + ['-H', 'unix://' + self.socket, '--data-root', self.data,
                                    '--exec-root', os.path.join(self.dir, 'run'),
-                                   '--pidfile', os.path.join(self.dir, 'pid')]
+                                   '--pidfile', os.path.join(self.dir, 'pid')] + self.options
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(args, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + wait
@@ -89,6 +90,7 @@ class Engine:
                 for c in self.get('/containers/json?all=1'):
                     self.http('DELETE', f'/containers/{c["Id"]}?force=1&v=1')
             self.stop()
+            self.check_end()
         finally:
             self.end_processes()
             for line in reversed(open('/proc/self/mountinfo').read().splitlines()):
@@ -96,6 +98,14 @@ class Engine:
                 if target.startswith(self.dir + '/') or target == self.data:
                     subprocess.run(['umount', '-l', target], stderr=subprocess.DEVNULL)
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def check_end(self):
+        """It ended well, and no sanitizer found fault with it."""
+        found = [line for line in self.log().splitlines()
+                 if 'Sanitizer' in line or 'runtime error: ' in line or 'check failed' in line]
+        status = self.process.returncode if self.process else 0
+        if found or status not in (0, -signal.SIGKILL):
+            raise AssertionError(f'the engine ended with {status}: {found[:5]} {self.log()[-1500:]}')
 
     def end_processes(self):
         """Ends what still names this engine's own directory: its keeper, workers and helpers."""

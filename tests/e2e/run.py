@@ -7,7 +7,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import runner  # noqa: E402
 
-SUBSET = ('test_run', 'test_http')
+SUBSET = ('test_run', 'test_http', 'test_containers', 'test_lifecycle')
 
 if __name__ == '__main__':
     names = [a for a in sys.argv[1:] if not a.startswith('--')]

@@ -8,6 +8,8 @@
 #include "engine/reactor/child_process.h"
 #include "engine/reactor/event.h"
 #include "engine/reactor/io.h"
+#include "engine/reactor/limits.h"
+#include "engine/reactor/log.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/try.h"
 
@@ -153,6 +155,96 @@ Task<void> opens_missing() {
     co_return Result<void>{};
 }
 TEST_P(LoopTest, ErrnoReachesTheError) { EXPECT_TRUE(loop_->run(opens_missing()).has_value()); }
+
+Task<void> keeps_the_loop(Nanoseconds time) {
+    CO_TRY_VOID(co_await sleep_for(microsecond));
+    const Nanoseconds until = monotonic_ns() + time;
+    while (monotonic_ns() < until) {
+    }
+    co_return Result<void>{};
+}
+Task<void> waits_for_it() {
+    const Nanoseconds time = 2 * turn_slow_ns;
+    co_return co_await keeps_the_loop(time);
+}
+Task<void> one_slow_turn() {
+    Scope scope("test");
+    scope.spawn("slow task", waits_for_it());
+    co_return co_await scope.join();
+}
+TEST_P(LoopTest, ASlowTurnIsCountedAndNamed) {
+    loop_.reset();
+    auto loop = Loop::create({.plain_ring = GetParam(), .log_slow_turns = true});
+    ASSERT_TRUE(loop.has_value());
+    loop_ = std::move(*loop);
+    log_level_set(LogLevel::debug);
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(loop_->run(one_slow_turn()).has_value());
+    const std::string log = testing::internal::GetCapturedStderr();
+    log_level_set(LogLevel::info);
+    EXPECT_GE(loop_->counters().turns_slow, 1u);
+    EXPECT_GE(loop_->counters().turn_longest, 2 * turn_slow_ns);
+    EXPECT_NE(log.find("test: slow task > waits_for_it > keeps_the_loop"), std::string::npos) << log;
+}
+
+Task<void> waits_in_a_scope(StopToken stop) {
+    auto slept = co_await sleep_for(3600 * second, stop);
+    ignore_result(slept, "it is stopped");
+    co_return Result<void>{};
+}
+Task<void> outer(StopToken stop) { co_return co_await waits_in_a_scope(stop); }
+Task<void> prints_the_tree(std::string* tree) {
+    Scope scope("room");
+    scope.spawn("sleeper", outer(scope.token()));
+    *tree = task_tree();
+    scope.request_stop();
+    co_return co_await scope.join();
+}
+TEST_P(LoopTest, TheTaskTreeSaysWhoWaitsForWhat) {
+    std::string tree;
+    EXPECT_TRUE(loop_->run(prints_the_tree(&tree)).has_value());
+    EXPECT_EQ(tree, "room\n  sleeper > outer > waits_in_a_scope [sleep]\n");
+}
+
+Task<void> splices() {
+    Pipe from;
+    Pipe to;
+    const auto text = io::bytes_of("spliced");
+    CO_TRY_VOID(co_await io::write_all(from.write_end.get(), text));
+    CO_TRY(auto moved, co_await io::splice(from.read_end.get(), to.write_end.get(), 4096));
+    EXPECT_EQ(moved, text.size());
+    char buffer[16];
+    const auto room = std::as_writable_bytes(std::span(buffer));
+    CO_TRY(auto got, co_await io::read(to.read_end.get(), room));
+    EXPECT_EQ(std::string(buffer, got), "spliced");
+    co_return Result<void>{};
+}
+TEST_P(LoopTest, SpliceMovesBetweenPipes) { EXPECT_TRUE(loop_->run(splices()).has_value()); }
+
+Task<void> lends(bool* lent) {
+    *lent = Loop::current().backend().features().buffer_ring;
+    if (!*lent) co_return Result<void>{};
+    int ends[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    UniqueFd left(ends[0]);
+    UniqueFd right(ends[1]);
+    const auto text = io::bytes_of("lent");
+    // More often than there are buffers: each goes back.
+    for (std::size_t i = 0; i < 3 * receive_buffers; ++i) {
+        CO_TRY_VOID(co_await io::send_all(left.get(), text));
+        CO_TRY(auto bytes, co_await io::recv_lending(right.get()));
+        EXPECT_EQ(bytes.bytes().size(), text.size());
+    }
+    left.reset();
+    CO_TRY(auto end, co_await io::recv_lending(right.get()));
+    EXPECT_TRUE(end.bytes().empty());
+    co_return Result<void>{};
+}
+TEST_P(LoopTest, BuffersAreLentAndGivenBack) {
+    bool lent = false;
+    EXPECT_TRUE(loop_->run(lends(&lent)).has_value());
+    EXPECT_TRUE(!GetParam() || !lent);  // the plain ring has none
+}
 
 INSTANTIATE_TEST_SUITE_P(Rings, LoopTest, testing::Values(false, true),
                          [](const auto& ring) { return ring.param ? "Plain" : "Newest"; });

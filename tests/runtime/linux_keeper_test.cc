@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -273,6 +274,31 @@ TEST_F(KeeperTest, WhatAContainerSees) {
     EXPECT_NE(ended.output.find("HOME=/root"), std::string::npos);
     EXPECT_NE(ended.output.find(" /run/gone/resolv.conf "), std::string::npos) << "a dangling link is followed inside";
     EXPECT_EQ(ended.output.find(directory_.string() + "/mnt"), std::string::npos) << "nothing of the host is left";
+}
+
+// Names that no page of mount options holds: one fsconfig a layer from 6.8 on, a sentence before.
+TEST_F(KeeperTest, MoreLayersThanAPageOfOptionsHolds) {
+    LaunchInput in = input({"sh", "-c", "cat /first /last"});
+    std::vector<std::string> lowers;
+    for (int i = 0; i < 60; ++i) {
+        lowers.push_back(std::string(100, 'l') + std::to_string(i));
+        fs::create_directories(directory_ / "data" / lowers.back());
+    }
+    std::ofstream(directory_ / "data" / lowers.front() / "first") << "top ";
+    std::ofstream(directory_ / "data" / lowers.back() / "last") << "bottom";
+    lowers.push_back("empty");
+    lowers.push_back("rootfs");
+    in.rootfs.lowers = lowers;
+    Ended ended = run(in);
+    utsname kernel{};
+    int major = 0, minor = 0;
+    uname(&kernel);
+    sscanf(kernel.release, "%d.%d", &major, &minor);
+    if (major > 6 || (major == 6 && minor >= 8)) {
+        EXPECT_EQ(ended.output, "top bottom") << ended.failure.message;
+    } else {
+        EXPECT_NE(ended.failure.message.find("(overlay): argument list too long"), std::string::npos);
+    }
 }
 
 TEST_F(KeeperTest, UserDirectoryAndNoNewPrivileges) {

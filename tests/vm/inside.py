@@ -36,6 +36,26 @@ class Units(unittest.TestCase):
         self.run_binary('reactor_loop_test')
 
 
+class Kernel(unittest.TestCase):
+    def test_a_disabled_io_uring_is_told(self):
+        switch = '/proc/sys/kernel/io_uring_disabled'
+        if not os.path.exists(switch):
+            self.skipTest('this kernel has no such switch')
+        with open(switch, 'w') as f:
+            f.write('2')
+        try:
+            with tempfile.TemporaryDirectory() as d:
+                r = subprocess.run([*harness.engine_command(), '--data-root', d + '/data', '--exec-root', d + '/run',
+                                    '-H', f'unix://{d}/sock'], capture_output=True, text=True, timeout=60)
+                self.assertEqual(os.listdir(d), [], 'nothing was made')
+        finally:
+            with open(switch, 'w') as f:
+                f.write('0')
+        self.assertEqual(r.returncode, 1)
+        self.assertIn('io_uring is disabled on this host (sysctl kernel.io_uring_disabled=2)', r.stderr)
+        self.assertIn('sysctl -w kernel.io_uring_disabled=0', r.stderr)
+
+
 class Version2(EngineCase):
     def value(self, cid, name):
         with open(f'{CGROUPS}/docker/{cid}/{name}') as f:

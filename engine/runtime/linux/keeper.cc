@@ -528,7 +528,9 @@ int run(int argc, char** argv) {
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0) _exit(1);
     // Handlers, not SIG_IGN: the clone resets handlers, but ignored signals would stay ignored in the container.
-    for (int number = 1; number < 65; ++number) signal(number, SIG_DFL);
+    // Asked of the kernel: the library keeps 32 and 33 to itself, and whoever started us may have ignored them.
+    const unsigned long defaults[4] = {};
+    for (int number = 1; number < 65; ++number) syscall(SYS_rt_sigaction, number, defaults, nullptr, 8);
     for (int number : {SIGPIPE, SIGHUP, SIGINT}) signal(number, [](int) {});
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     serve(listener, signals);

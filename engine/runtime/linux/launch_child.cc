@@ -246,7 +246,14 @@ void bind_attach(PlanReader& in, uint16_t flags) {
         at = open_at(target, O_PATH, RESOLVE_NO_MAGICLINKS);
     }
     if (at < 0) die(LaunchStep::open_target, errno);
-    if (syscall(SYS_move_mount, tree, "", static_cast<int>(at), "", kMoveEmptyPaths) != 0) die(LaunchStep::call, errno);
+    if (syscall(SYS_move_mount, tree, "", static_cast<int>(at), "", kMoveEmptyPaths) != 0) {
+        int error = errno;
+        // A folder on a file or a file on a folder: mount(2) had its own word for that.
+        struct stat from {}, to {};
+        bool differ = fstat(tree, &from) == 0 && fstat(static_cast<int>(at), &to) == 0 &&
+                      S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode);
+        die(LaunchStep::call, error == EINVAL && differ ? ENOTDIR : error);
+    }
     close(static_cast<int>(at));
     close(tree);
     slots[slot] = -1;
