@@ -1,9 +1,11 @@
 // Any bytes as a json-file log, in blocks of any size; and what the encoder makes of them is read back whole.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "engine/reactor/check.h"
+#include "engine/reactor/result.h"
 #include "engine/runtime/json_log_reader.h"
 #include "engine/runtime/json_log_writer.h"
 

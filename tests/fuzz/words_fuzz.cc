@@ -6,8 +6,8 @@
 #include "engine/api/filters.h"
 #include "engine/api/time_parameter.h"
 #include "engine/reactor/check.h"
-#include "engine/runtime/container_name.h"
 #include "engine/runtime/json_log_reader.h"
+#include "engine/runtime/names_generator.h"
 #include "engine/runtime/signal_number.h"
 #include "engine/runtime/spec_check.h"
 
