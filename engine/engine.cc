@@ -13,6 +13,7 @@
 
 #include "engine/api/routes.h"
 #include "engine/api/server.h"
+#include "engine/api/version.h"
 #include "engine/reactor/io.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/scope.h"
@@ -21,6 +22,7 @@
 #include "engine/runtime/image_config.h"
 #include "engine/runtime/keeper_client.h"
 #include "engine/storage/image_store.h"
+#include "engine/storage/registry_service.h"
 
 namespace engine {
 namespace {
@@ -116,6 +118,7 @@ void print_tasks() {
 
 }  // namespace
 
+Engine::Engine(Options options) : options_(std::move(options)) {}
 Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::create(Options options) {
@@ -175,6 +178,31 @@ api::ObjectCounts Engine::count() const {
     return counts;
 }
 
+namespace {
+
+// As every other client of the web on this host is told.
+std::string proxy_variable(const char* upper, const char* lower) {
+    const char* value = std::getenv(upper);
+    if (value == nullptr || *value == '\0') value = std::getenv(lower);
+    return value == nullptr ? "" : value;
+}
+
+storage::RegistryService::Options registry_options(const Options& options, const std::string& helper) {
+    storage::RegistryService::Options out;
+    out.helper_path = helper;
+    out.downloads_max = options.downloads_max;
+    out.uploads_max = options.uploads_max;
+    out.settings.insecure = options.insecure_registries;
+    out.settings.mirrors = options.registry_mirrors;
+    out.settings.http_proxy = proxy_variable("HTTP_PROXY", "http_proxy");
+    out.settings.https_proxy = proxy_variable("HTTPS_PROXY", "https_proxy");
+    out.settings.no_proxy = proxy_variable("NO_PROXY", "no_proxy");
+    out.settings.user_agent = "dockercd/" ENGINE_VERSION;
+    return out;
+}
+
+}  // namespace
+
 Task<void> Engine::open_services() {
     const std::string& data = options_.data_root;
     CO_TRY(db_, storage::Database::open(data + "/state.db"));
@@ -192,6 +220,9 @@ Task<void> Engine::open_services() {
     image_options.data_root = data;
     image_options.worker_path = self;
     CO_TRY(images_, storage::ImageStore::open(image_options, *db_, *backend_));
+    const std::string helper = std::filesystem::path(self).parent_path() / "dockercd-registry";
+    registry_ = std::make_unique<storage::RegistryService>(registry_options(options_, helper), *images_);
+    services_.registry = registry_.get();
     const std::string keeper = std::filesystem::path(self).parent_path() / "dockercd-keeper";
     CO_TRY(keeper_, co_await runtime::KeeperClient::open(keeper, options_.exec_root));
     runtime::ContainerService::Options container_options;
@@ -221,12 +252,17 @@ Task<void> Engine::close_services() {
     if (keeper_) {
         CO_TRY_VOID(co_await keeper_->close());
     }
+    if (registry_) {
+        registry_->scope().request_stop();
+        CO_TRY_VOID(co_await registry_->scope().join());
+    }
     if (images_) {
         images_->scope().request_stop();
         CO_TRY_VOID(co_await images_->scope().join());
     }
     containers_.reset();
     keeper_.reset();
+    registry_.reset();
     images_.reset();
     co_return Result<void>{};
 }

@@ -23,7 +23,7 @@ public:
     Task<void> run();
 
 private:
-    explicit Engine(Options options) : options_(std::move(options)) {}
+    explicit Engine(Options options);
     Result<void> prepare_directories();
     Result<void> gather_facts();
     Task<void> open_services();
@@ -41,6 +41,7 @@ private:
     std::unique_ptr<storage::Database> db_;
     std::unique_ptr<storage::StorageBackend> backend_;
     std::unique_ptr<storage::ImageStore> images_;
+    std::unique_ptr<storage::RegistryService> registry_;
     std::unique_ptr<runtime::KeeperClient> keeper_;
     std::unique_ptr<runtime::ContainerService> containers_;
     api::Services services_;

@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 
+#include <charconv>
 #include <cstring>
 
 namespace engine {
@@ -16,7 +17,11 @@ enum Long : int {
     label,
     log_opt,
     log_driver,
-    plain_ring
+    plain_ring,
+    insecure_registry,
+    registry_mirror,
+    downloads,
+    uploads
 };
 
 constexpr option long_options[] = {
@@ -33,6 +38,10 @@ constexpr option long_options[] = {
     {"log-opt", required_argument, nullptr, log_opt},
     {"log-driver", required_argument, nullptr, log_driver},
     {"plain-ring", no_argument, nullptr, plain_ring},
+    {"insecure-registry", required_argument, nullptr, insecure_registry},
+    {"registry-mirror", required_argument, nullptr, registry_mirror},
+    {"max-concurrent-downloads", required_argument, nullptr, downloads},
+    {"max-concurrent-uploads", required_argument, nullptr, uploads},
     {"debug", no_argument, nullptr, 'D'},
     {"daemon", no_argument, nullptr, 'd'},
     {"help", no_argument, nullptr, 'h'},
@@ -42,6 +51,26 @@ constexpr option long_options[] = {
 
 Error usage(std::string text) {
     return Error(ErrorKind::invalid, std::move(text) + "\nSee 'dockercd --help'.");
+}
+
+// At least one transfer at a time.
+Result<int> count_of(const char* option_name, std::string_view text) {
+    int value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || value < 1 || value > 1000)
+        return fail(usage(std::string("invalid ") + option_name + ": " + std::string(text)));
+    return value;
+}
+
+// http(s)://host[:port], nothing behind it.
+Result<std::string> mirror_of(std::string text) {
+    const bool web = text.starts_with("http://") || text.starts_with("https://");
+    if (!web) return fail(usage("invalid mirror: unsupported scheme in \"" + text + "\": it must be http or https"));
+    while (text.ends_with('/')) text.pop_back();
+    const auto rest = std::string_view(text).substr(text.find("://") + 3);
+    if (rest.empty() || rest.find_first_of("@?#") != std::string_view::npos)
+        return fail(usage("invalid mirror: \"" + text + "\": it is http(s)://host[:port]"));
+    return text;
 }
 
 Result<void> apply(int code, const char* value, Options& options) {
@@ -61,6 +90,21 @@ Result<void> apply(int code, const char* value, Options& options) {
         case log_opt: options.log_opts.emplace_back(value); break;
         case log_driver: options.log_driver = value; break;
         case plain_ring: options.plain_ring = true; break;
+        case insecure_registry: options.insecure_registries.emplace_back(value); break;
+        case registry_mirror: {
+            auto mirror = mirror_of(value);
+            if (!mirror) return fail(std::move(mirror.error()));
+            options.registry_mirrors.push_back(std::move(*mirror));
+            break;
+        }
+        case downloads:
+        case uploads: {
+            const bool down = code == downloads;
+            auto count = count_of(down ? "max concurrent downloads" : "max concurrent uploads", value);
+            if (!count) return fail(std::move(count.error()));
+            (down ? options.downloads_max : options.uploads_max) = *count;
+            break;
+        }
         case 'D': options.debug = true; break;
         case 'd': break;  // was "be a daemon": we are nothing else
         case 'h': options.help = true; break;
@@ -117,6 +161,10 @@ std::string options_help() {
            "      --label KEY=VALUE     label of this engine, shown by info (repeatable)\n"
            "      --log-driver NAME     default log driver of containers (default json-file)\n"
            "      --log-opt KEY=VALUE   default log option of containers (repeatable)\n"
+           "      --insecure-registry HOST   registry (host[:port] or CIDR) reached without verification (repeatable)\n"
+           "      --registry-mirror URL      tried before Docker Hub (repeatable)\n"
+           "      --max-concurrent-downloads N   layers pulled at once (default 3)\n"
+           "      --max-concurrent-uploads N     layers pushed at once (default 5)\n"
            "  -l, --log-level LEVEL     debug, info, warn or error\n"
            "  -D, --debug               log at debug level, and turns of the loop that take too long\n"
            "      --plain-ring          use io_uring as the oldest supported kernel has it\n"

@@ -20,6 +20,10 @@ struct Options {
     std::vector<std::string> labels;
     std::vector<std::string> log_opts;          // default log options of containers, k=v
     std::string log_driver = "json-file";
+    std::vector<std::string> insecure_registries;  // host[:port] or CIDR
+    std::vector<std::string> registry_mirrors;     // URLs
+    int downloads_max = 3;                         // --max-concurrent-downloads
+    int uploads_max = 5;                           // --max-concurrent-uploads
     bool debug = false;
     bool plain_ring = false;                    // --plain-ring: the ring of the oldest supported kernel
     bool help = false;

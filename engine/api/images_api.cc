@@ -3,6 +3,7 @@
 #include "engine/api/image_filters.h"
 #include "engine/api/image_json.h"
 #include "engine/api/limits.h"
+#include "engine/api/registry_api.h"
 #include "engine/api/services.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
@@ -142,10 +143,10 @@ Task<void> load_images(Services& services, Request& request, Response& response)
 }
 
 Task<void> create_image(Services& services, Request& request, Response& response) {
-    if (!request.parameter("fromImage").empty())
-        co_return fail(ErrorKind::not_implemented,
-                       "pulling from a registry is not supported by this engine yet: "
-                       "docker load and docker import bring images");
+    if (!request.parameter("fromImage").empty()) {
+        auto pulled = co_await pull_image(services, request, response);
+        co_return pulled;
+    }
     const std::string source(request.parameter("fromSrc"));
     if (source != "-")
         co_return fail(ErrorKind::not_implemented,

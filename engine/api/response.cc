@@ -109,10 +109,21 @@ Task<void> Response::begin(int status, std::string_view content_type) {
     co_return sent;
 }
 
+Task<void> Response::begin_sized(int status, std::string_view content_type, std::uint64_t length) {
+    CHECK(!started());
+    mode_ = Mode::sized;
+    std::string out = head(status, content_type);
+    out += "Content-Length: " + std::to_string(length) + "\r\n\r\n";
+    const auto bytes = io::bytes_of(out);
+    auto sent = co_await io::send_all(connection_->fd_.get(), bytes, connection_->request_.stop);
+    connection_->out_ = std::move(out);
+    co_return sent;
+}
+
 Task<void> Response::write(std::span<const std::byte> bytes) {
-    CHECK(mode_ == Mode::chunked || mode_ == Mode::until_close);
+    CHECK(mode_ == Mode::chunked || mode_ == Mode::until_close || mode_ == Mode::sized);
     if (bytes.empty() || connection_->request_.method == "HEAD") co_return Result<void>{};
-    if (mode_ == Mode::until_close) {
+    if (mode_ != Mode::chunked) {
         auto done = co_await io::send_all(connection_->fd_.get(), bytes, connection_->request_.stop);
         co_return done;
     }

@@ -1,6 +1,7 @@
 // The answer to one request: whole, streamed in chunks, or the connection itself (hijack).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,8 @@ public:
     // ... a stream of chunks: the head leaves at once, finish() is called by the connection ...
     Task<void> begin(int status, std::string_view content_type);
     Task<void> write(std::span<const std::byte> bytes) override;
+    // ... a stream whose length is known: exactly so many bytes are written ...
+    Task<void> begin_sized(int status, std::string_view content_type, std::uint64_t length);
     // ... or the connection: 101 to a client that asked for `Upgrade`, the old 200 otherwise. Owned by the response.
     Task<RawStream*> hijack(std::string_view content_type);
 
@@ -47,7 +50,7 @@ public:
     bool hijacked() const { return mode_ == Mode::raw; }
 
 private:
-    enum class Mode : unsigned char { unsent, whole, chunked, until_close, raw };
+    enum class Mode : unsigned char { unsent, whole, sized, chunked, until_close, raw };
     std::string head(int status, std::string_view content_type);
 
     Connection* connection_;

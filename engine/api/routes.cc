@@ -6,6 +6,7 @@
 #include "engine/api/disk_usage_api.h"
 #include "engine/api/events_api.h"
 #include "engine/api/images_api.h"
+#include "engine/api/registry_api.h"
 #include "engine/api/system_api.h"
 
 namespace engine::api {
@@ -35,7 +36,11 @@ constexpr Route table[] = {
     {"DELETE", "/containers/{}", remove_container},
     {"GET", "/images/json", list_images},
     {"POST", "/images/load", load_images},
-    {"POST", "/images/create", create_image},
+    {"POST", "/images/create", create_image, Watch::hangup},
+    {"GET", "/images/search", search_images, Watch::client},
+    {"POST", "/images/{*}/push", push_image, Watch::client},
+    {"GET", "/distribution/{*}/json", inspect_distribution, Watch::client},
+    {"POST", "/auth", check_login, Watch::client},
     {"GET", "/images/{*}/json", inspect_image},
     {"GET", "/images/{*}/history", history_of_image},
     {"POST", "/images/{*}/tag", tag_image},

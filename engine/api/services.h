@@ -13,6 +13,11 @@ class Events;
 }
 namespace engine::storage {
 class ImageStore;
+class RegistryService;
+}
+
+namespace engine::registry {
+class DistributionServer;
 }
 
 namespace engine::api {
@@ -40,7 +45,9 @@ struct Services {
     SystemFacts facts;
     runtime::ContainerService* containers = nullptr;
     storage::ImageStore* images = nullptr;
+    storage::RegistryService* registry = nullptr;
     runtime::Events* events = nullptr;
+    registry::DistributionServer* distribution = nullptr;  // of `dockerc registry serve`; an engine has none
     // Counted when asked for.
     ObjectCounts (*count)(void* context) = nullptr;
     void* count_context = nullptr;

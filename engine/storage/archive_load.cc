@@ -15,17 +15,16 @@
 #include "engine/storage/digest.h"
 #include "engine/storage/limits.h"
 #include "engine/storage/manifest.h"
+#include "engine/storage/tar_split.h"
 #include "engine/storage/tree.h"
 
 namespace engine::storage {
 namespace {
 
-// The bytes of the outer archive's current entry, hashed as stored where that is asked for.
+// The bytes of the outer archive's current entry.
 class EntrySource : public BlockingSource {
 public:
     explicit EntrySource(TarReader& tar) : tar_(tar) {}
-    void hash() { hashed_ = true; }  // before the first read
-    bool hashed() const { return hashed_; }
     Result<void> peek() {  // enough to tell what it is
         while (head_.size() < 512) {
             TRY(const auto more, tar_.chunk());
@@ -48,19 +47,15 @@ public:
         }
         const size_t size = std::min(into.size(), view_.size());
         std::memcpy(into.data(), view_.data(), size);
-        if (hashed_) hash_.update(view_.data(), size);
         view_.remove_prefix(size);
         return size;
     }
     uint64_t received() const override { return tar_.received(); }
-    std::string finish() { return hash_.finish(); }
 
 private:
     TarReader& tar_;
-    Sha256 hash_;
     std::string head_;
     std::string_view view_;
-    bool hashed_ = false;
 };
 
 bool is_layer(const TarEntry& entry, std::string_view head) {
@@ -84,8 +79,12 @@ Result<std::string> link_target(const std::string& path, const TarEntry& entry) 
 Result<void> clone_folder(int folder, const std::string& from, const std::string& to) {
     const UniqueFd source(::openat(folder, from.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd copy(::openat(folder, to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!source || !copy) return fail_errno(errno, "open layer folder");
-    return apply_layer(source.get(), copy.get(), true);
+    if (!source || !copy || ::mkdirat(copy.get(), "fs", 0755) != 0) return fail_errno(errno, "open layer folder");
+    const UniqueFd tree(::openat(source.get(), "fs", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd tree_copy(::openat(copy.get(), "fs", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!tree || !tree_copy) return fail_errno(errno, "open layer folder");
+    TRY_VOID(apply_layer(tree.get(), tree_copy.get(), true));
+    return share_layer_record(source.get(), copy.get());
 }
 
 // What a very old archive lacks: its config says nothing about the layers it stands on.
@@ -159,9 +158,6 @@ Result<void> ArchiveLoader::read() {
             TRY_VOID(keep_text(entry, path, bytes));
             continue;
         }
-        // An uncompressed blob's digest is its diff id: no need to hash it twice.
-        const bool plain = sniff_compression(bytes.head()) == Compression::none;
-        if (named_by_digest && !plain) bytes.hash();
         TRY_VOID(keep_layer(path, bytes, named_by_digest));
     }
     return tar_.drain();
@@ -174,18 +170,14 @@ Result<void> ArchiveLoader::keep_layer(const std::string& path, EntrySource& byt
     TRY(kept.layer.folder, new_folder());
     const UniqueFd root(::openat(folder_, kept.layer.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root) return fail_errno(errno, "open layer folder");
-    auto unpacked = unpack_layer(bytes, root.get());
+    auto unpacked = unpack_layer_kept(bytes, root.get());
     if (unpacked) {
-        // Trailing bytes after a compressed stream belong to the blob too.
-        char rest[4096];
-        while (true) {
-            TRY(const size_t got, bytes.read(rest));
-            if (got == 0) break;
-        }
         kept.layer.diff_id = std::move(unpacked->diff_id);
         kept.layer.size = unpacked->size;
         kept.layer.tar_bytes = unpacked->tar_bytes;
-        const std::string digest = bytes.hashed() ? bytes.finish() : kept.layer.diff_id;
+        kept.layer.blob_digest = std::move(unpacked->blob_digest);
+        kept.layer.blob_size = unpacked->blob_size;
+        const std::string& digest = kept.layer.blob_digest.empty() ? kept.layer.diff_id : kept.layer.blob_digest;
         if (digest_known && digest != "sha256:" + path.substr(13)) kept.problem = path + " is not what its name says";
     } else if (unpacked.error().kind() == ErrorKind::invalid) {
         kept.problem = "unpack " + path + ": " + unpacked.error().message();
@@ -301,7 +293,8 @@ std::string encode_images(const std::vector<LoadedImage>& images) {
         w.begin_object().field("config", image.config).field("tags", image.tags).key("layers").begin_array();
         for (const auto& layer : image.layers) {
             w.begin_object().field("folder", layer.folder).field("diff_id", layer.diff_id);
-            w.field("size", layer.size).field("tar_bytes", layer.tar_bytes).end_object();
+            w.field("size", layer.size).field("tar_bytes", layer.tar_bytes);
+            w.field("blob_digest", layer.blob_digest).field("blob_size", layer.blob_size).end_object();
         }
         w.end_array().end_object();
     }
@@ -332,6 +325,13 @@ Result<simdjson::dom::element> parse_record(simdjson::dom::parser& parser, std::
 }
 
 }  // namespace
+
+Result<void> error_of(std::string_view record) {
+    simdjson::dom::parser parser;
+    TRY(const auto root, parse_record(parser, record));
+    static_cast<void>(root);
+    return {};
+}
 
 Result<int64_t> decode_size(std::string_view record) {
     simdjson::dom::parser parser;
@@ -366,14 +366,19 @@ Result<std::vector<LoadedImage>> decode_images(std::string_view record) {
         for (element layer : layers) {
             std::string_view name;
             std::string_view diff_id;
+            std::string_view blob;
             LoadedLayer one;
             if (layer["folder"].get(name) != simdjson::SUCCESS || layer["diff_id"].get(diff_id) != simdjson::SUCCESS ||
                 layer["size"].get(one.size) != simdjson::SUCCESS ||
-                layer["tar_bytes"].get(one.tar_bytes) != simdjson::SUCCESS || !is_digest(diff_id) || name.empty() ||
+                layer["tar_bytes"].get(one.tar_bytes) != simdjson::SUCCESS ||
+                layer["blob_digest"].get(blob) != simdjson::SUCCESS ||
+                layer["blob_size"].get(one.blob_size) != simdjson::SUCCESS || (!blob.empty() && !is_digest(blob)) ||
+                !is_digest(diff_id) || name.empty() ||
                 !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
                 return malformed();
             one.folder = name;
             one.diff_id = diff_id;
+            one.blob_digest = blob;
             image.layers.push_back(std::move(one));
         }
         out.push_back(std::move(image));

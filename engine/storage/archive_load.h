@@ -10,10 +10,12 @@
 namespace engine::storage {
 
 struct LoadedLayer {
-    std::string folder;  // under the worker's folder: "0", "1", ...
+    std::string folder;  // under the worker's folder: "0", "1", ...; holds what tar_split.h says
     std::string diff_id;
     int64_t size = 0;       // bytes of its files
     int64_t tar_bytes = 0;  // of the uncompressed archive
+    std::string blob_digest;  // of the compressed archive, when that is kept in the folder
+    int64_t blob_size = 0;
 };
 
 struct LoadedImage {
@@ -28,6 +30,8 @@ Result<std::vector<LoadedImage>> load_archive(BlockingSource& source, int folder
 // The record a worker writes: {"images":[...]} or {"error":...,"kind":n,"errno":n}.
 std::string encode_images(const std::vector<LoadedImage>& images);
 std::string encode_error(const Error& error);
+// The error that a worker's record tells, if it tells one.
+Result<void> error_of(std::string_view record);
 // A worker's error comes back as the error.
 Result<std::vector<LoadedImage>> decode_images(std::string_view record);
 std::string encode_size(int64_t size);

@@ -9,4 +9,8 @@ namespace engine::storage {
 // allow list (a call outside it fails with EPERM). Descriptors already open stay usable. umask becomes 0.
 Result<void> confine_to(const char* folder);
 
+// For the process that speaks with a registry: nobody's user and group, no capabilities, no_new_privs, and a seccomp
+// allow list with sockets, reading of files and threads (the resolver has one), without exec and without writing files.
+Result<void> confine_to_network();
+
 }  // namespace engine::storage

@@ -29,6 +29,14 @@ CREATE TABLE IF NOT EXISTS images(id TEXT PRIMARY KEY, config BLOB NOT NULL, top
 CREATE TABLE IF NOT EXISTS tags(reference TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tag_times(image_id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ghosts(image_id TEXT PRIMARY KEY, top_layer INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS layer_archives(number INTEGER PRIMARY KEY, blob TEXT NOT NULL, blob_size INTEGER NOT NULL,
+                                           tar_bytes INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pushed_blobs(diff_id TEXT PRIMARY KEY, digest TEXT NOT NULL,
+                                        size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS blob_sources(digest TEXT NOT NULL, repository TEXT NOT NULL, at INTEGER NOT NULL,
+                                        PRIMARY KEY(digest, repository)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifests(image_id TEXT PRIMARY KEY, digest TEXT NOT NULL, media_type TEXT NOT NULL,
+                                     body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS containers(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL,
                                       state TEXT NOT NULL);
 )sql";
@@ -183,17 +191,73 @@ Result<int64_t> Database::next_layer_number() {
 }
 
 Result<void> Database::put_layer(const LayerRow& row) {
-    return run("INSERT OR REPLACE INTO layers VALUES(?,?,?,?,?)",
-               {row.number, row.chain_id, row.diff_id, row.parent, row.size});
+    TRY_VOID(run("INSERT OR REPLACE INTO layers VALUES(?,?,?,?,?)",
+                 {row.number, row.chain_id, row.diff_id, row.parent, row.size}));
+    return run("INSERT OR REPLACE INTO layer_archives VALUES(?,?,?,?)",
+               {row.number, row.blob_digest, row.blob_size, row.tar_bytes});
 }
 Result<void> Database::delete_layer(int64_t number) {
+    TRY_VOID(run("DELETE FROM layer_archives WHERE number=?", {number}));
     return run("DELETE FROM layers WHERE number=?", {number});
+}
+
+Result<void> Database::put_manifest(const ManifestRow& row) {
+    return run("INSERT OR REPLACE INTO manifests VALUES(?,?,?,?)",
+               {row.image_id, row.digest, row.media_type, row.body});
+}
+Result<std::optional<ManifestRow>> Database::manifest(std::string_view image_id) {
+    TRY(sqlite3_stmt * row, prepared("SELECT digest,media_type,body FROM manifests WHERE image_id=?"));
+    sqlite3_bind_text64(row, 1, image_id.data(), image_id.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    const int step = sqlite3_step(row);
+    std::optional<ManifestRow> out;
+    if (step == SQLITE_ROW)
+        out = ManifestRow{std::string(image_id), column_text(row, 0), column_text(row, 1), column_text(row, 2)};
+    if (step != SQLITE_ROW && step != SQLITE_DONE) return fail(failure("read a manifest"));
+    sqlite3_reset(row);
+    return out;
+}
+
+Result<void> Database::put_pushed_blob(std::string_view diff_id, const BlobRow& blob) {
+    return run("INSERT OR REPLACE INTO pushed_blobs VALUES(?,?,?)", {diff_id, blob.digest, blob.size});
+}
+Result<std::optional<BlobRow>> Database::pushed_blob(std::string_view diff_id) {
+    TRY(sqlite3_stmt * row, prepared("SELECT digest,size FROM pushed_blobs WHERE diff_id=?"));
+    sqlite3_bind_text64(row, 1, diff_id.data(), diff_id.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    const int step = sqlite3_step(row);
+    std::optional<BlobRow> out;
+    if (step == SQLITE_ROW) out = BlobRow{column_text(row, 0), sqlite3_column_int64(row, 1)};
+    if (step != SQLITE_ROW && step != SQLITE_DONE) return fail(failure("read a pushed blob"));
+    sqlite3_reset(row);
+    return out;
+}
+
+Result<void> Database::put_blob_source(std::string_view digest, std::string_view repository, int64_t at) {
+    return run("INSERT OR REPLACE INTO blob_sources VALUES(?,?,?)", {digest, repository, at});
+}
+Result<std::vector<std::string>> Database::blob_sources(std::string_view digest) {
+    TRY(sqlite3_stmt * row, prepared("SELECT repository FROM blob_sources WHERE digest=? ORDER BY at DESC LIMIT 16"));
+    sqlite3_bind_text64(row, 1, digest.data(), digest.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    std::vector<std::string> out;
+    int step = 0;
+    while ((step = sqlite3_step(row)) == SQLITE_ROW) out.push_back(column_text(row, 0));
+    if (step != SQLITE_DONE) return fail(failure("read a blob's repositories"));
+    sqlite3_reset(row);
+    return out;
+}
+
+Result<void> Database::forget_blobs_unused() {
+    TRY_VOID(run("DELETE FROM pushed_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)", {}));
+    return run(
+        "DELETE FROM blob_sources WHERE digest NOT IN "
+        "(SELECT blob FROM layer_archives UNION SELECT digest FROM pushed_blobs)",
+        {});
 }
 
 Result<void> Database::put_image(const ImageRow& row) {
     return run("INSERT OR REPLACE INTO images VALUES(?,?,?,?)", {row.id, row.config, row.top_layer, row.loaded_at});
 }
 Result<void> Database::delete_image(std::string_view id) {
+    TRY_VOID(run("DELETE FROM manifests WHERE image_id=?", {id}));
     return run("DELETE FROM images WHERE id=?", {id});
 }
 
@@ -272,9 +336,12 @@ Result<std::vector<std::string>> Database::container_ids() {
 }
 
 Result<std::vector<LayerRow>> Database::layers() {
-    EACH_ROW("SELECT number,chain_id,diff_id,parent,size FROM layers ORDER BY number", LayerRow,
-             sqlite3_column_int64(row, 0), column_text(row, 1), column_text(row, 2), sqlite3_column_int64(row, 3),
-             sqlite3_column_int64(row, 4));
+    EACH_ROW(
+        "SELECT number,chain_id,diff_id,parent,size,blob,blob_size,tar_bytes FROM layers "
+        "LEFT JOIN layer_archives USING(number) ORDER BY number",
+        LayerRow, sqlite3_column_int64(row, 0), column_text(row, 1), column_text(row, 2), sqlite3_column_int64(row, 3),
+        sqlite3_column_int64(row, 4), column_text(row, 5), sqlite3_column_int64(row, 6),
+        sqlite3_column_int64(row, 7));
 }
 Result<std::vector<ImageRow>> Database::images() {
     EACH_ROW("SELECT id,config,top_layer,loaded_at FROM images", ImageRow, column_text(row, 0), column_text(row, 1),

@@ -24,6 +24,9 @@ struct LayerRow {
     std::string diff_id;
     int64_t parent = 0;  // number of the layer below, 0 = none
     int64_t size = 0;    // bytes of the regular files in it
+    std::string blob_digest;  // of layers/<number>/blob; "" when the layer has a split instead
+    int64_t blob_size = 0;
+    int64_t tar_bytes = 0;  // of its uncompressed archive; 0: not known
 };
 
 struct ImageRow {
@@ -46,6 +49,20 @@ struct TagTimeRow {
 struct GhostRow {
     std::string image_id;
     int64_t top_layer = 0;
+};
+
+// The exact manifest an image was last pulled or pushed with.
+struct ManifestRow {
+    std::string image_id;
+    std::string digest;
+    std::string media_type;
+    std::string body;
+};
+
+// A compressed archive of a layer, as a registry holds it.
+struct BlobRow {
+    std::string digest;
+    int64_t size = 0;
 };
 
 struct ContainerRow {
@@ -91,6 +108,16 @@ public:
     Result<void> put_tag_time(std::string_view image_id, int64_t at);
     Result<void> delete_tag_time(std::string_view image_id);
     Result<std::vector<TagTimeRow>> tag_times();
+
+    Result<void> put_manifest(const ManifestRow& row);  // one for each image
+    Result<std::optional<ManifestRow>> manifest(std::string_view image_id);
+    // What our compressor made of a layer when it was pushed.
+    Result<void> put_pushed_blob(std::string_view diff_id, const BlobRow& blob);
+    Result<std::optional<BlobRow>> pushed_blob(std::string_view diff_id);
+    // Repositories ("localhost:5000/name") that hold a blob, newest first: where a push may mount it from.
+    Result<void> put_blob_source(std::string_view digest, std::string_view repository, int64_t at);
+    Result<std::vector<std::string>> blob_sources(std::string_view digest);
+    Result<void> forget_blobs_unused();  // rows about blobs of layers that are gone
 
     Result<void> put_container(const ContainerRow& row);  // inserts or replaces
     Result<void> set_container_state(std::string_view id, std::string_view state);

@@ -16,25 +16,6 @@ tl::unexpected<Error> cut_short() {
     return fail(ErrorKind::invalid, "unexpected EOF");
 }
 
-// The first bytes, then the rest: what sniffing needs.
-class Prefixed : public BlockingSource {
-public:
-    Prefixed(BlockingSource& rest, std::string prefix) : rest_(rest), prefix_(std::move(prefix)) {}
-    Result<size_t> read(std::span<char> into) override {
-        if (at_ == prefix_.size()) return rest_.read(into);
-        const size_t size = std::min(into.size(), prefix_.size() - at_);
-        std::memcpy(into.data(), prefix_.data() + at_, size);
-        at_ += size;
-        return size;
-    }
-    uint64_t received() const override { return rest_.received(); }
-
-private:
-    BlockingSource& rest_;
-    std::string prefix_;
-    size_t at_ = 0;
-};
-
 // A few bytes that become more than a disk holds are refused. Archives in archives are measured by the outermost's
 // bytes.
 Result<void> check_growth(uint64_t made, const BlockingSource& source) {
@@ -178,10 +159,18 @@ Result<std::unique_ptr<BlockingSource>> decompressing(BlockingSource& source) {
     if (kind == Compression::bzip2 || kind == Compression::xz)
         return fail(ErrorKind::invalid, std::string(kind == Compression::xz ? "xz" : "bzip2") +
                                             " compression is not supported: use gzip, zstd or none");
-    std::unique_ptr<BlockingSource> whole = std::make_unique<Prefixed>(source, std::move(first));
+    std::unique_ptr<BlockingSource> whole = std::make_unique<PrefixedSource>(source, std::move(first));
     if (kind == Compression::gzip) return std::make_unique<Gunzip>(std::move(whole));
     if (kind == Compression::zstd) return std::make_unique<Unzstd>(std::move(whole));
     return whole;
+}
+
+Result<size_t> PrefixedSource::read(std::span<char> into) {
+    if (at_ == prefix_.size()) return rest_.read(into);
+    const size_t size = std::min(into.size(), prefix_.size() - at_);
+    std::memcpy(into.data(), prefix_.data() + at_, size);
+    at_ += size;
+    return size;
 }
 
 Result<size_t> FdSource::read(std::span<char> into) {

@@ -17,6 +17,7 @@
 #include "engine/storage/image_store.h"
 #include "engine/storage/limits.h"
 #include "engine/storage/manifest.h"
+#include "engine/storage/registry_process.h"
 #include "engine/storage/worker.h"
 
 namespace engine::storage {
@@ -52,6 +53,16 @@ std::vector<std::string> names_in(const std::string& folder) {
 bool exists(const std::string& path) {
     struct stat there {};
     return ::lstat(path.c_str(), &there) == 0;
+}
+
+// The tree last: a layer that has one is whole.
+Result<void> keep_layer(const std::string& from, const std::string& home) {
+    for (const char* name : {"/blob", "/split", "/replaced", "/fs"}) {
+        const bool optional = std::string_view(name) != "/fs";
+        if (::rename((from + name).c_str(), (home + name).c_str()) != 0 && !(optional && errno == ENOENT))
+            return fail_errno(errno, from + name);
+    }
+    return {};
 }
 
 }  // namespace
@@ -177,6 +188,30 @@ Task<std::string> ImageStore::run_worker(std::vector<std::string> arguments, Byt
         }
     }
     input.reset();
+    auto record = co_await hear_worker(&child, arguments[0], std::move(result), stop);
+    co_return record;
+}
+
+Task<std::string> ImageStore::run_worker_on(std::vector<std::string> arguments, UniqueFd input,
+                                            reactor::StopToken stop, UniqueFd output) {
+    CO_TRY(Pipe result, make_pipe(64 << 10));
+    std::vector<std::string> argv = {options_.worker_path, "worker"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    std::vector<reactor::FdMapping> mappings = {{result.write_end.get(), worker_result_fd}};
+    if (input) mappings.push_back({input.get(), 0});
+    if (output) mappings.push_back({output.get(), 1});
+    CO_TRY(auto child, reactor::ChildProcess::spawn(argv, {}, mappings));
+    input.reset();
+    output.reset();
+    result.write_end.reset();
+    auto record = co_await hear_worker(&child, arguments[0], std::move(result.read_end), stop);
+    co_return record;
+}
+
+// The worker's answer and its end.
+Task<std::string> ImageStore::hear_worker(reactor::ChildProcess* worker, std::string name, UniqueFd result,
+                                          reactor::StopToken stop) {
+    reactor::ChildProcess& child = *worker;
     std::string record;
     std::vector<std::byte> buffer(64 << 10);
     while (true) {
@@ -194,7 +229,7 @@ Task<std::string> ImageStore::run_worker(std::vector<std::string> arguments, Byt
     }
     CO_TRY(const auto status, co_await child.wait());
     if (record.empty())
-        co_return fail(ErrorKind::internal, "worker " + arguments[0] + " ended without an answer (" +
+        co_return fail(ErrorKind::internal, "worker " + name + " ended without an answer (" +
                                                 (status.signal ? "signal " + std::to_string(status.signal)
                                                                : "exit code " + std::to_string(status.code)) +
                                                 ")");
@@ -225,7 +260,8 @@ Result<std::string> ImageStore::commit_image(const LoadedImage& image, const std
             chain.push_back({known->second});
             continue;
         }
-        LayerRow next{0, chain_id, layer.diff_id, row.top_layer, layer.size};
+        LayerRow next{0, chain_id, layer.diff_id, row.top_layer, layer.size,
+                      layer.blob_digest, layer.blob_size, layer.tar_bytes};
         if (const auto lost = lost_.find(chain_id); lost != lost_.end()) {
             next.number = lost->second;  // other images name this number
         } else {
@@ -233,10 +269,9 @@ Result<std::string> ImageStore::commit_image(const LoadedImage& image, const std
         }
         const std::string home = options_.data_root + "/layers/" + std::to_string(next.number);
         if (::mkdir(home.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "create " + home);
-        if (::rename((folder + "/" + layer.folder).c_str(), (home + "/fs").c_str()) != 0) {
-            auto failed = fail_errno(errno, "keep layer " + layer.diff_id);
+        if (auto kept = keep_layer(folder + "/" + layer.folder, home); !kept) {
             ::rmdir(home.c_str());
-            return failed;
+            return fail(std::move(kept).error().with_context("keep layer " + layer.diff_id));
         }
         TRY_VOID(db_.put_layer(next));
         row.top_layer = next.number;
@@ -282,8 +317,7 @@ Result<void> ImageStore::commit_loaded(const std::vector<LoadedImage>& images, c
 }
 
 // All of an archive or nothing: rows in one transaction; what the renames of a failed one left behind goes too.
-template <class Work>
-Result<void> ImageStore::in_transaction(Work work) {
+Result<void> ImageStore::in_transaction(const std::function<Result<void>()>& work) {
     TRY_VOID(db_.begin());
     Result<void> done = work();
     if (done) {
@@ -382,7 +416,7 @@ Result<void> ImageStore::collect_layers(std::vector<RemovedItem>* out) {
         layers_.erase(number);
         discard(set_layer_aside(number));
     }
-    return {};
+    return dead.empty() ? Result<void>() : db_.forget_blobs_unused();
 }
 
 void ImageStore::discard(std::string path) {

@@ -16,7 +16,12 @@
 #include "engine/storage/archive_load.h"
 #include "engine/storage/database.h"
 #include "engine/storage/reference.h"
+#include "engine/storage/registry_manifest.h"
 #include "engine/storage/storage_backend.h"
+
+namespace engine::reactor {
+class ChildProcess;
+}
 
 namespace engine::storage {
 
@@ -64,6 +69,43 @@ struct LoadResult {
     std::vector<std::string> loaded;  // "Loaded image: busybox:latest", "Loaded image ID: sha256:..."
 };
 
+// An image as a registry gave it.
+struct PulledImage {
+    LoadedImage image;  // config and layers; their folders are below DATA/tmp, "" for those that were there
+    Reference reference;
+    std::string listed_digest;  // of what the tag names: an index, or the image's manifest
+    ManifestRow manifest;
+    std::vector<Descriptor> layers;
+};
+
+struct PushableLayer {
+    std::string diff_id;
+    std::string folder;           // DATA/layers/<n>
+    bool kept = false;            // folder/blob is what goes; else an archive is made of the split
+    std::optional<BlobRow> blob;  // what goes, as far as it is known
+    int64_t tar_bytes = 0;
+    std::vector<std::string> sources;  // repositories that hold the blob
+};
+
+struct PushableImage {
+    std::string id;
+    std::string config;
+    std::vector<PushableLayer> layers;
+    std::optional<ManifestRow> manifest;  // what it came or went with last
+};
+
+struct PushedLayer {
+    std::string diff_id;
+    bool kept = false;
+    BlobRow blob;
+};
+
+struct PushedImage {
+    Reference reference;
+    ManifestRow manifest;
+    std::vector<PushedLayer> layers;
+};
+
 class ImageStore {
 public:
     struct Options {
@@ -109,12 +151,26 @@ public:
     void hold(std::string_view image_id);
     void release(std::string_view image_id);
 
+    // For transfers from and to registries (image_registry.cc). new_folder: a name in DATA/tmp, not made.
+    std::string new_folder(std::string_view purpose);
+    void discard(std::string path);  // deleted in the background
+    bool has_image(std::string_view id) const;
+    bool has_layer(std::string_view chain_id) const;
+    // What comes on `input` into folder/0 (tar_split.h). The folder is made here and discarded by the caller.
+    Task<LoadedLayer> unpack_layer_from(UniqueFd input, std::string folder, reactor::StopToken stop);
+    // conflict: a layer that was there is no more. Whether an image or a tag is new.
+    Result<bool> commit_pulled(const PulledImage& pulled);
+    Result<PushableImage> pushable(std::string_view reference);
+    std::vector<std::string> tags_of_name(const Reference& name) const;
+    Result<void> record_push(const PushedImage& pushed);
+    // A gzip archive of the layer, the same bytes each time.
+    Task<void> write_layer_archive(std::string folder, UniqueFd output, reactor::StopToken stop);
+
 private:
     ImageStore(Options options, Database& db, StorageBackend& backend);
     Result<void> read_rows();
     Result<void> reconcile();
-    template <class Work>
-    Result<void> in_transaction(Work work);
+    Result<void> in_transaction(const std::function<Result<void>()>& work);
     std::string set_layer_aside(int64_t number);
     Result<void> use_tag(const std::string& reference, const std::string& id);
     Task<std::vector<LoadedImage>> unpack(std::string verb, ByteSource* body, std::string folder,
@@ -122,7 +178,12 @@ private:
     Task<std::string> run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop);
     Task<void> feed(ByteSource* body, int fd, reactor::StopToken stop);
     Task<void> sweep();
-    void discard(std::string path);  // deleted in the background
+    // With its input and output given; closed here once the worker has them.
+    Task<std::string> run_worker_on(std::vector<std::string> arguments, UniqueFd input, reactor::StopToken stop,
+                                    UniqueFd output = UniqueFd());
+    Task<std::string> hear_worker(reactor::ChildProcess* child, std::string name, UniqueFd result,
+                                  reactor::StopToken stop);
+    Result<bool> name_pulled(const PulledImage& pulled, const std::string& id);
     Result<std::string> commit_image(const LoadedImage& image, const std::string& folder, std::vector<NewLayer>* made);
     Result<void> commit_loaded(const std::vector<LoadedImage>& images, const std::string& folder, LoadResult& out);
     Result<void> delete_image(const std::string& id, std::vector<RemovedItem>& out);

@@ -13,6 +13,8 @@
 #include "engine/reactor/try.h"
 #include "engine/storage/decompress.h"
 #include "engine/storage/digest.h"
+#include "engine/storage/limits.h"
+#include "engine/storage/tar_split.h"
 #include "engine/storage/tree.h"
 
 namespace engine::storage {
@@ -36,6 +38,30 @@ private:
     Sha256 hash_;
 };
 
+// The archive as it comes, written to a file beside being read.
+class KeepingSource : public BlockingSource {
+public:
+    KeepingSource(BlockingSource& source, int fd) : source_(source), sink_(fd) {}
+    Result<size_t> read(std::span<char> into) override {
+        TRY(const size_t got, source_.read(into));
+        TRY_VOID(keep({into.data(), got}));
+        return got;
+    }
+    Result<void> keep(std::string_view bytes) {
+        hash_.update(bytes.data(), bytes.size());
+        size += static_cast<int64_t>(bytes.size());
+        return sink_.write(bytes);
+    }
+    uint64_t received() const override { return source_.received(); }
+    std::string finish() { return hash_.finish(); }
+    int64_t size = 0;
+
+private:
+    BlockingSource& source_;
+    ArchiveFdSink sink_;
+    Sha256 hash_;
+};
+
 int open_beneath(int root, const char* path, uint64_t flags) {
     open_how how{};
     how.flags = flags | O_CLOEXEC;
@@ -45,7 +71,8 @@ int open_beneath(int root, const char* path, uint64_t flags) {
 
 class Unpacker {
 public:
-    explicit Unpacker(int root) : root_(root) {}
+    // split: keeps what makes the archive again; may be null.
+    Unpacker(int root, TarSplitWriter* split) : root_(root), split_(split) {}
     Result<void> entry(TarReader& tar, const TarEntry& entry);
     Result<void> finish();  // directories' times, last
     int64_t size = 0;
@@ -63,6 +90,7 @@ private:
     Result<void> attributes(const TarEntry& entry, int parent, const char* name, int fd, mode_t made_with);
 
     int root_;
+    TarSplitWriter* split_;
     UniqueFd parent_fd_;
     std::string parent_path_;
     std::map<std::string, FolderTime, std::less<>> folder_times_;
@@ -127,7 +155,12 @@ Result<bool> Unpacker::clear_way(int parent, const char* name, const TarEntry& e
     if (::fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return false;
     if (S_ISDIR(there.st_mode) && entry.type == TarType::directory) return false;
     parent_path_.clear();  // the folder whose descriptor is kept may be the one that goes
-    TRY_VOID(remove_tree_at(parent, name));
+    if (split_ != nullptr && (S_ISDIR(there.st_mode) || S_ISREG(there.st_mode))) {
+        TRY(const std::string path, clean_path(entry.path));
+        TRY_VOID(split_->replace(path, parent, name));
+    } else {
+        TRY_VOID(remove_tree_at(parent, name));
+    }
     return S_ISCHR(there.st_mode) && there.st_rdev == 0;
 }
 
@@ -153,6 +186,11 @@ Result<void> Unpacker::make_file(TarReader& tar, const TarEntry& entry, int pare
         }
         return {};
     };
+    if (split_ != nullptr) {
+        TRY(const std::string path, clean_path(entry.path));
+        if (!entry.sparse) split_->file(path, 0, entry.stored);
+        for (const auto& part : entry.extents) split_->file(path, part.offset, part.length);
+    }
     size_t extent = 0;
     uint64_t in_extent = 0;
     while (true) {
@@ -314,11 +352,12 @@ Result<std::string> clean_path(std::string_view path) {
     return out;
 }
 
-Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root) {
-    TRY(const auto plain, decompressing(source));
-    HashingSource hashing(*plain);
-    TarReader tar(hashing);
-    Unpacker unpacker(root);
+namespace {
+
+Result<UnpackedLayer> unpack_plain(BlockingSource& plain, int root, TarSplitWriter* split) {
+    HashingSource hashing(plain);
+    TarReader tar(hashing, split);
+    Unpacker unpacker(root, split);
     UnpackedLayer out;
     TarEntry entry;
     while (true) {
@@ -329,9 +368,63 @@ Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root) {
     }
     TRY_VOID(unpacker.finish());
     TRY_VOID(tar.drain());
+    if (split != nullptr) {
+        TRY_VOID(split->finish());
+    }
     out.diff_id = hashing.finish();
     out.size = unpacker.size;
     out.tar_bytes = hashing.size;
+    return out;
+}
+
+Result<std::string> read_first(BlockingSource& source) {
+    std::string first(5, '\0');
+    size_t have = 0;
+    while (have < first.size()) {
+        TRY(const size_t got, source.read({first.data() + have, first.size() - have}));
+        if (got == 0) break;
+        have += got;
+    }
+    first.resize(have);
+    return first;
+}
+
+// Bytes after the compressed stream belong to the blob too.
+Result<void> read_rest(BlockingSource& source) {
+    std::vector<char> buffer(limits::tar_buffer_bytes);
+    while (true) {
+        TRY(const size_t got, source.read({buffer.data(), buffer.size()}));
+        if (got == 0) return {};
+    }
+}
+
+}  // namespace
+
+Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root) {
+    TRY(const auto plain, decompressing(source));
+    return unpack_plain(*plain, root, nullptr);
+}
+
+Result<UnpackedLayer> unpack_layer_kept(BlockingSource& source, int folder) {
+    if (::mkdirat(folder, "fs", 0755) != 0) return fail_errno(errno, "create layer folder");
+    const UniqueFd root(::openat(folder, "fs", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) return fail_errno(errno, "open layer folder");
+    TRY(std::string first, read_first(source));
+    if (sniff_compression(first) == Compression::none) {
+        TRY(const auto split, TarSplitWriter::create(folder));
+        PrefixedSource whole(source, std::move(first));
+        return unpack_plain(whole, root.get(), split.get());
+    }
+    const UniqueFd blob(::openat(folder, "blob", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!blob) return fail_errno(errno, "keep a layer's archive");
+    KeepingSource kept(source, blob.get());
+    TRY_VOID(kept.keep(first));
+    PrefixedSource whole(kept, std::move(first));
+    TRY(const auto plain, decompressing(whole));
+    TRY(auto out, unpack_plain(*plain, root.get(), nullptr));
+    TRY_VOID(read_rest(kept));
+    out.blob_digest = kept.finish();
+    out.blob_size = kept.size;
     return out;
 }
 

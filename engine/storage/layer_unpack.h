@@ -14,6 +14,8 @@ struct UnpackedLayer {
     int64_t size = 0;       // bytes of its regular files
     int64_t tar_bytes = 0;  // of the uncompressed tar
     int64_t entries = 0;
+    std::string blob_digest;  // of the archive as it came, when it was compressed and kept
+    int64_t blob_size = 0;
 };
 
 // root: an empty folder's descriptor, borrowed. The source may be compressed; it is read to its end. The process's
@@ -22,6 +24,10 @@ struct UnpackedLayer {
 // an overlay itself) they stay the files they are in the archive: there only the copying backend works, and it knows
 // both.
 Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root);
+
+// The same into folder/fs, and beside it what makes the exact archive again (tar_split.h): the compressed archive as it
+// came, or the split of a plain one. folder: an empty folder's descriptor, borrowed.
+Result<UnpackedLayer> unpack_layer_kept(BlockingSource& source, int folder);
 
 // "a/./b//" -> "a/b"; "" for the root. ".." is refused: no layer needs it and nothing good does it.
 Result<std::string> clean_path(std::string_view path);

@@ -30,5 +30,16 @@ inline constexpr size_t worker_result_bytes_max = 96 << 20;
 inline constexpr size_t tree_depth_max = 512;  // folders in folders when a tree is copied
 inline constexpr size_t removal_depth = 128;   // folders open at once while a tree is removed
 inline constexpr uint64_t zstd_window_log_max = 27;
+inline constexpr size_t registry_manifest_bytes_max = 4 << 20;  // as registries bound it themselves
+inline constexpr size_t index_entries_max = 1024;               // platforms of one index
+inline constexpr size_t challenge_parameters_max = 64;          // of one WWW-Authenticate header
+inline constexpr size_t registry_answer_bytes_max = 1 << 20;    // a token, an error's body, a page of names
+inline constexpr size_t registry_header_bytes_max = 64 << 10;   // of one answer
+inline constexpr int registry_redirects_max = 10;
+inline constexpr int registry_attempts_max = 5;         // of one transfer that makes no progress
+inline constexpr long registry_retry_after_max_s = 60;  // a longer Retry-After is an error at once
+inline constexpr long registry_stall_s = 30;            // a transfer without a byte for so long is cut
+inline constexpr long registry_connect_s = 30;
+inline constexpr size_t registry_tags_max = 10000;      // pulled by `pull -a`
 
 }  // namespace engine::storage::limits

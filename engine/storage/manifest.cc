@@ -262,6 +262,8 @@ Result<ConfigFacts> read_config(std::string_view config) {
     if (!root.is_object()) return bad("the config is not an object");
     ConfigFacts out;
     out.os = text_of(root, "os");
+    out.architecture = text_of(root, "architecture");
+    out.variant = text_of(root, "variant");
     TRY_VOID(check_config(root));
     element rootfs;
     if (root["rootfs"].get(rootfs) != simdjson::SUCCESS) return out;

@@ -23,7 +23,7 @@ using Aliases = std::map<std::string, std::string, std::less<>>;  // symlink's n
 Result<std::vector<ArchiveImage>> read_archive(const Blobs& blobs, const Aliases& aliases);
 
 struct ConfigFacts {
-    std::string os;
+    std::string os, architecture, variant;
     std::vector<std::string> diff_ids;
 };
 Result<ConfigFacts> read_config(std::string_view config);

@@ -119,7 +119,13 @@ struct TarReader::Pax {
     bool sparse_1_0 = false;
 };
 
-TarReader::TarReader(BlockingSource& source) : source_(source), buffer_(limits::tar_buffer_bytes) {}
+TarReader::TarReader(BlockingSource& source, TarTap* tap)
+    : source_(source), tap_(tap), buffer_(limits::tar_buffer_bytes) {}
+
+void TarReader::pass(size_t size) {
+    if (tap_ != nullptr) tap_->raw({buffer_.data() + begin_, size});
+    begin_ += size;
+}
 
 Result<bool> TarReader::fill(size_t wanted) {
     if (end_ - begin_ >= wanted) return true;
@@ -149,11 +155,17 @@ Result<std::string_view> TarReader::chunk() {
     return view;
 }
 
+Result<std::string_view> TarReader::raw_chunk() {
+    TRY(const auto view, chunk());
+    if (tap_ != nullptr && !view.empty()) tap_->raw(view);
+    return view;
+}
+
 Result<void> TarReader::skip_rest() {
     left_ += padding_;
     padding_ = 0;
     while (left_ > 0) {
-        TRY(const auto skipped, chunk());
+        TRY(const auto skipped, raw_chunk());
         static_cast<void>(skipped);
     }
     return {};
@@ -161,10 +173,13 @@ Result<void> TarReader::skip_rest() {
 
 Result<void> TarReader::drain() {
     ended_ = true;
-    begin_ = end_ = 0;
+    pass(end_ - begin_);
     while (true) {
+        begin_ = end_ = 0;
         TRY(const size_t got, source_.read({buffer_.data(), buffer_.size()}));
         if (got == 0) return {};
+        end_ = got;
+        pass(got);
     }
 }
 
@@ -174,7 +189,7 @@ Result<std::string> TarReader::long_text(uint64_t size) {
     left_ = size;
     padding_ = (block_bytes - size % block_bytes) % block_bytes;
     while (left_ > 0) {
-        TRY(const auto part, chunk());
+        TRY(const auto part, raw_chunk());
         out += part;
     }
     TRY_VOID(skip_rest());
@@ -280,7 +295,7 @@ Result<void> TarReader::old_sparse_map(const char* block, TarEntry& entry) {
         const char* extension = buffer_.data() + begin_;
         good = take(extension, 21);
         more = extension[504] != 0;
-        begin_ += block_bytes;
+        pass(block_bytes);
     }
     if (!good) return bad_header("sparse map");
     return {};
@@ -299,7 +314,7 @@ Result<void> TarReader::sparse_map_1_0(TarEntry& entry) {
             TRY(const bool there, fill(block_bytes));
             if (!there) return cut_short();
             view = {buffer_.data() + begin_, block_bytes};
-            begin_ += block_bytes;
+            pass(block_bytes);
             left_ -= block_bytes;
             used += block_bytes;
         }
@@ -339,7 +354,7 @@ Result<bool> TarReader::next(TarEntry& entry) {
             return false;
         }
         std::memcpy(block, buffer_.data() + begin_, block_bytes);
-        begin_ += block_bytes;
+        pass(block_bytes);
         if (all_zero(block)) {
             if (extended) return bad_header("end of archive after an extended header");
             ended_ = true;

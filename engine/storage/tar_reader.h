@@ -47,9 +47,16 @@ struct TarEntry {
     std::vector<std::pair<std::string, std::string>> xattrs;  // name, value
 };
 
+// Sees every byte of an archive that chunk() does not hand out: headers, padding, the end.
+class TarTap {
+public:
+    virtual ~TarTap() = default;
+    virtual void raw(std::string_view bytes) = 0;
+};
+
 class TarReader {
 public:
-    explicit TarReader(BlockingSource& source);  // source outlives the reader
+    explicit TarReader(BlockingSource& source, TarTap* tap = nullptr);  // both outlive the reader
 
     // The next entry; what was unread of the last one is skipped. False at the end of the archive.
     Result<bool> next(TarEntry& entry);
@@ -62,6 +69,8 @@ public:
 private:
     struct Pax;
     Result<bool> fill(size_t wanted);  // false: the source ended before
+    void pass(size_t size);            // consumed and told to the tap
+    Result<std::string_view> raw_chunk();
     Result<std::string> long_text(uint64_t size);
     Result<void> parse_pax(std::string_view records, Pax& pax);
     Result<void> old_sparse_map(const char* block, TarEntry& entry);
@@ -69,6 +78,7 @@ private:
     Result<void> skip_rest();
 
     BlockingSource& source_;
+    TarTap* tap_;
     std::vector<char> buffer_;
     size_t begin_ = 0;
     size_t end_ = 0;

@@ -12,7 +12,9 @@
 #include "engine/reactor/try.h"
 #include "engine/storage/archive_load.h"
 #include "engine/storage/confine.h"
+#include "engine/storage/compress.h"
 #include "engine/storage/decompress.h"
+#include "engine/storage/tar_split.h"
 #include "engine/storage/tree.h"
 
 namespace engine::storage {
@@ -33,9 +35,9 @@ Result<std::string> import(const char* folder) {
     const UniqueFd root(::open("/0", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root) return fail_errno(errno, "open the layer's folder");
     FdSource input(0);
-    TRY(const auto layer, unpack_layer(input, root.get()));
+    TRY(const auto layer, unpack_layer_kept(input, root.get()));
     LoadedImage image;
-    image.layers.push_back({"0", layer.diff_id, layer.size, layer.tar_bytes});
+    image.layers.push_back({"0", layer.diff_id, layer.size, layer.tar_bytes, layer.blob_digest, layer.blob_size});
     std::vector<LoadedImage> images;
     images.push_back(std::move(image));
     return encode_images(images);
@@ -71,10 +73,21 @@ Result<std::string> size(const char* tree) {
     return encode_size(bytes);
 }
 
+Result<std::string> archive(const char* folder) {
+    TRY_VOID(confine_to(folder));
+    const UniqueFd layer(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!layer) return fail_errno(errno, "open the layer's folder");
+    GzipSink sink(1);
+    TRY_VOID(write_layer_tar(layer.get(), sink));
+    TRY_VOID(sink.finish());
+    return encode_images({});
+}
+
 Result<std::string> perform(std::string_view verb, std::span<char*> arguments) {
     if (verb == "load" && arguments.size() == 1) return load(arguments[0]);
     if (verb == "import" && arguments.size() == 1) return import(arguments[0]);
     if (verb == "copy" && !arguments.empty()) return copy(arguments[0], arguments.subspan(1));
+    if (verb == "archive" && arguments.size() == 1) return archive(arguments[0]);
     if (verb == "remove") return remove(arguments);
     if (verb == "size" && arguments.size() == 1) return size(arguments[0]);
     return fail(ErrorKind::internal, "unknown worker verb " + std::string(verb));

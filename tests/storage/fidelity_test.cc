@@ -85,8 +85,8 @@ protected:
         std::string lower;
         std::string copied;
         for (const auto& layer : layers) {
-            lower = layer + "/0" + (lower.empty() ? "" : ":" + lower);
-            copied += " $PWD/" + layer + "/0";
+            lower = layer + "/0/fs" + (lower.empty() ? "" : ":" + lower);
+            copied += " $PWD/" + layer + "/0/fs";
         }
         sh("rm -rf c && mkdir -p u w m c && " STORAGE_WORKER " worker copy $PWD/c" + copied +
            " 3>answer || (cat answer; false)");
@@ -122,9 +122,9 @@ TEST_P(Fidelity, OneLayerIsWhatTarWrote) {
     EXPECT_EQ(expected.find("user.some") != std::string::npos, user);
     sh("tar --format=pax --xattrs --xattrs-include='*' --sparse -C in -cf one.tar .");
     import("one.tar", "one");
-    EXPECT_EQ(described(home + "/one/0"), expected);
+    EXPECT_EQ(described(home + "/one/0/fs"), expected);
     struct stat sparse {};
-    ASSERT_EQ(::stat((home + "/one/0/sparse").c_str(), &sparse), 0);
+    ASSERT_EQ(::stat((home + "/one/0/fs/sparse").c_str(), &sparse), 0);
     EXPECT_LT(sparse.st_blocks * 512, 1 << 20);
     expect_seen({"one"}, expected, true);
     ASSERT_EQ(::stat((home + "/c/sparse").c_str(), &sparse), 0);
@@ -142,7 +142,7 @@ TEST_P(Fidelity, GnuTarsToo) {
           "--format=pax --sparse --sparse-version=0.1", "--format=gnu -z", "--format=oldgnu --zstd"}) {
         sh("rm -rf one && tar " + std::string(options) + " -C in -cf one.tar .");
         import("one.tar", "one");
-        EXPECT_EQ(described(home + "/one/0"), expected) << options;
+        EXPECT_EQ(described(home + "/one/0/fs"), expected) << options;
     }
 }
 

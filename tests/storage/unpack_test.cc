@@ -149,7 +149,7 @@ TEST_F(Unpack, LoadsOldAndNewArchives) {
         const auto again = decode_images(encode_images(*images));
         ASSERT_TRUE(again);
         EXPECT_EQ(again->front().config, images->front().config);
-        for (const auto& layer : images->front().layers) EXPECT_TRUE(S_ISREG(at(layer.folder + "/a").st_mode));
+        for (const auto& layer : images->front().layers) EXPECT_TRUE(S_ISREG(at(layer.folder + "/fs/a").st_mode));
         if (std::string_view(file) == "new.tar") {
             ASSERT_EQ(images->front().layers.size(), 2u);
             EXPECT_NE(images->front().layers[0].folder, images->front().layers[1].folder);
