@@ -176,7 +176,9 @@ Result<std::string> Client::head(std::string_view method, std::string_view path,
     std::string out(method);
     out.append(" /v").append(version).append(path).append(" HTTP/1.1\r\nHost: ");
     out.append(endpoint_.kind == Endpoint::Kind::tcp ? endpoint_.host : "docker");
-    out.append("\r\nUser-Agent: dockerc\r\n").append(more).append("\r\n");
+    out.append("\r\nUser-Agent: dockerc\r\n");
+    if (!registry_auth_.empty()) out.append("X-Registry-Auth: ").append(registry_auth_).append("\r\n");
+    out.append(more).append("\r\n");
     return out;
 }
 

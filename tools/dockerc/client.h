@@ -70,6 +70,8 @@ public:
     // The version spoken: the lower of ours and the engine's, asked once through /_ping.
     Result<std::string> api_version();
 
+    // The X-Registry-Auth of the requests that follow.
+    void set_registry_auth(std::string value) { registry_auth_ = std::move(value); }
     // A whole exchange. `path` is without the version. An answer with an error status is an Answer, not an Error.
     Result<Answer> request(std::string_view method, std::string_view path, std::string_view body = {});
     // As request, but an error status becomes "Error response from daemon: <message>".
@@ -90,6 +92,7 @@ private:
 
     Endpoint endpoint_;
     std::string version_;
+    std::string registry_auth_;
     std::unique_ptr<Connection> idle_;
 };
 

@@ -1,0 +1,67 @@
+#include "tools/dockerc/registry/serve.h"
+
+#include <sys/signalfd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "engine/api/server.h"
+#include "engine/api/services.h"
+#include "engine/reactor/io.h"
+#include "engine/reactor/log.h"
+#include "engine/reactor/loop.h"
+#include "engine/reactor/try.h"
+#include "tools/dockerc/registry/content_store.h"
+#include "tools/dockerc/registry/distribution_server.h"
+
+namespace engine::registry {
+namespace {
+
+Task<void> answer(api::Services& services, api::Request& request, api::Response& response) {
+    auto done = co_await services.distribution->answer(request, response);
+    co_return done;
+}
+
+constexpr api::Route routes[] = {
+    {"GET", "/v2", answer},     {"GET", "/v2/", answer},      {"HEAD", "/v2/", answer},
+    {"GET", "/v2/{*}", answer}, {"HEAD", "/v2/{*}", answer},  {"POST", "/v2/{*}", answer},
+    {"PUT", "/v2/{*}", answer}, {"PATCH", "/v2/{*}", answer}, {"DELETE", "/v2/{*}", answer},
+};
+
+Task<void> run(api::Server* server, api::Listening listening, int signals) {
+    server->serve(std::move(listening));
+    auto asked = co_await io::poll(signals, POLLIN);
+    ignore_result(asked, "a signal or a loop that ends: we end");
+    CO_TRY_VOID(co_await server->close());
+    co_return Result<void>{};
+}
+
+}  // namespace
+
+Result<void> serve(const ServeOptions& options) {
+    std::map<std::string, std::string> users;
+    if (!options.htpasswd.empty()) {
+        TRY(users, read_htpasswd(options.htpasswd));
+    }
+    TRY(auto store, ContentStore::open(options.root));
+    TRY(auto loop, reactor::Loop::create({}));
+    sigset_t taken;
+    sigemptyset(&taken);
+    for (int signal : {SIGTERM, SIGINT}) sigaddset(&taken, signal);
+    sigprocmask(SIG_BLOCK, &taken, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    const UniqueFd signals(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals) return fail_errno(errno, "signalfd");
+    DistributionServer distribution(std::move(store), std::move(users));
+    api::Services services;
+    services.distribution = &distribution;
+    const api::Router router(routes, &services);
+    TRY(auto sockets, api::listen_on("tcp://" + options.listen, ""));
+    if (sockets.empty()) return fail(ErrorKind::invalid, "nothing to listen on: " + options.listen);
+    api::Server server(router, {});
+    std::printf("registry of %s listens on %s\n", options.root.c_str(), options.listen.c_str());
+    std::fflush(stdout);
+    return loop->run(run(&server, std::move(sockets[0]), signals.get()));
+}
+
+}  // namespace engine::registry
