@@ -27,6 +27,8 @@ class Server {
 public:
     Server(Router router, reactor::StopToken stop) : router_(router), scope_("api", stop) {}
     void serve(Listening listening);
+    // A connection that someone else accepted.
+    void adopt(UniqueFd fd) { scope_.spawn("connection", serve_client(std::move(fd))); }
     // Stops accepting and ends every connection.
     Task<void> close();
     std::size_t connections() const { return connections_; }

@@ -178,6 +178,8 @@ class OwnRegistry(Registry):
         options = ['--listen', self.host, '--root', self.dir + '/data']
         if self.user:
             options += ['--htpasswd', self.dir + '/htpasswd']
+        if self.tls:
+            options += ['--tls-cert', self.dir + '/server.crt', '--tls-key', self.dir + '/server.key']
         return [os.path.join(harness.ROOT, 'build/release/bin/dockerc'), 'registry', 'serve', *options]
 
 

@@ -2,6 +2,7 @@
 Debian's docker-registry have the same digests."""
 import json
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -186,6 +187,26 @@ class Clients(RegistryCase):
         self.assertIn('no basic auth credentials', r.stderr)
         r = self.docker('login', '-u', 'ann', '--password-stdin', locked.host, input='wrong')
         self.assertIn('401 Unauthorized', r.stderr)
+
+
+    def test_tls(self):
+        secure = registries.OwnRegistry(tls=True)
+        self.addCleanup(secure.stop)
+        data = os.urandom(3_000_000)
+        digest = secure.put_blob('tls/blob', data)
+        self.assertEqual(secure.request('GET', f'/v2/tls/blob/blobs/{digest}')[1], data)
+        name = secure.host + '/tls/busybox:1'
+        self.ok('tag', 'busybox', name)
+        self.addCleanup(self.docker, 'rmi', '-f', name)
+        self.ok('push', name)
+        seen = subprocess.run(['skopeo', 'inspect', '--cert-dir', secure.dir + '/trusted', 'docker://' + name],
+                              capture_output=True, text=True)
+        self.assertNotEqual(seen.returncode, 0)
+        os.mkdir(secure.dir + '/trusted')
+        shutil.copy(secure.dir + '/ca.crt', secure.dir + '/trusted/ca.crt')
+        seen = subprocess.run(['skopeo', 'inspect', '--cert-dir', secure.dir + '/trusted', 'docker://' + name],
+                              capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(seen.stdout)['Digest'], digest_of(secure.manifest('tls/busybox', '1')[0]))
 
 
 if __name__ == '__main__':

@@ -230,7 +230,9 @@ bool ContentStore::is_held(const std::string& digest) const {
     return false;
 }
 
-std::vector<std::string> ContentStore::repositories() const { return repositories_with("_manifests"); }
+std::vector<std::string> ContentStore::repositories() const {
+    return repositories_with("_manifests");
+}
 
 std::vector<std::string> ContentStore::repositories_with(const char* folder) const {
     std::vector<std::string> out;

@@ -13,6 +13,7 @@
 #include "engine/reactor/try.h"
 #include "tools/dockerc/registry/content_store.h"
 #include "tools/dockerc/registry/distribution_server.h"
+#include "tools/dockerc/registry/tls_front.h"
 
 namespace engine::registry {
 namespace {
@@ -28,10 +29,17 @@ constexpr api::Route routes[] = {
     {"PUT", "/v2/{*}", answer}, {"PATCH", "/v2/{*}", answer}, {"DELETE", "/v2/{*}", answer},
 };
 
-Task<void> run(api::Server* server, api::Listening listening, int signals) {
-    server->serve(std::move(listening));
+Task<void> run(api::Server* server, TlsFront* tls, api::Listening listening, int signals) {
+    if (tls == nullptr) {
+        server->serve(std::move(listening));
+    } else {
+        tls->serve(std::move(listening), server);
+    }
     auto asked = co_await io::poll(signals, POLLIN);
     ignore_result(asked, "a signal or a loop that ends: we end");
+    if (tls != nullptr) {
+        CO_TRY_VOID(co_await tls->close());
+    }
     CO_TRY_VOID(co_await server->close());
     co_return Result<void>{};
 }
@@ -43,8 +51,14 @@ Result<void> serve(const ServeOptions& options) {
     if (!options.htpasswd.empty()) {
         TRY(users, read_htpasswd(options.htpasswd));
     }
+    std::unique_ptr<TlsFront> tls;
+    if (options.certificate.empty() != options.key.empty())
+        return fail(ErrorKind::invalid, "--tls-cert and --tls-key belong together");
     TRY(auto store, ContentStore::open(options.root));
     TRY(auto loop, reactor::Loop::create({}));
+    if (!options.certificate.empty()) {
+        TRY(tls, TlsFront::create(options.certificate, options.key));
+    }
     sigset_t taken;
     sigemptyset(&taken);
     for (int signal : {SIGTERM, SIGINT}) sigaddset(&taken, signal);
@@ -59,9 +73,9 @@ Result<void> serve(const ServeOptions& options) {
     TRY(auto sockets, api::listen_on("tcp://" + options.listen, ""));
     if (sockets.empty()) return fail(ErrorKind::invalid, "nothing to listen on: " + options.listen);
     api::Server server(router, {});
-    std::printf("registry of %s listens on %s\n", options.root.c_str(), options.listen.c_str());
+    std::printf("registry of %s listens on %s%s\n", options.root.c_str(), options.listen.c_str(), tls ? " (TLS)" : "");
     std::fflush(stdout);
-    return loop->run(run(&server, std::move(sockets[0]), signals.get()));
+    return loop->run(run(&server, tls.get(), std::move(sockets[0]), signals.get()));
 }
 
 }  // namespace engine::registry

@@ -10,7 +10,8 @@ namespace engine::registry {
 struct ServeOptions {
     std::string listen = "127.0.0.1:5000";
     std::string root = "/var/lib/dockerc-registry";
-    std::string htpasswd;  // a file; "": everyone may enter
+    std::string htpasswd;          // a file; "": everyone may enter
+    std::string certificate, key;  // PEM files; "": without TLS
 };
 
 Result<void> serve(const ServeOptions& options);
