@@ -34,7 +34,7 @@ std::string bar_text(int64_t current, int64_t total) {
     if (total <= 0) return now;
     const auto filled =
         static_cast<std::size_t>(std::min<double>(50, static_cast<double>(current) / static_cast<double>(total) * 50));
-    std::string out = "[" + std::string(filled, '=') + ">" + std::string(50 - filled, ' ') + "]  ";
+    std::string out = "[" + std::string(filled, '=') + ">" + std::string(50 - filled, ' ') + "] ";
     if (now.size() < 8) out.append(8 - now.size(), ' ');
     return out + now + "/" + human_size(static_cast<double>(total));
 }

@@ -59,6 +59,8 @@ bool exists(const std::string& path) {
 Result<void> keep_layer(const std::string& from, const std::string& home) {
     for (const char* name : {"/blob", "/split", "/replaced", "/fs"}) {
         const bool optional = std::string_view(name) != "/fs";
+        // What a layer that lost its tree still has goes with the folder it is filled from.
+        if (optional) ::rename((home + name).c_str(), (from + name + ".lost").c_str());
         if (::rename((from + name).c_str(), (home + name).c_str()) != 0 && !(optional && errno == ENOENT))
             return fail_errno(errno, from + name);
     }

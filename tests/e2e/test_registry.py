@@ -452,10 +452,10 @@ esac
 
 
 class Options(unittest.TestCase):
-    """Engines of their own, with options."""
+    """Engines of their own, with options or little room."""
 
-    def engine(self, *options):
-        engine = harness.Engine(options=options)
+    def engine(self, *options, **keys):
+        engine = harness.Engine(options=options, **keys)
         self.addCleanup(engine.destroy)
         return engine.start()
 
@@ -472,6 +472,20 @@ class Options(unittest.TestCase):
         r = engine.docker('pull', 'mirrored')
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertEqual(engine.get('/images/mirrored/json')['RepoTags'], ['mirrored:latest'])
+
+    def test_full_disk(self):
+        engine = self.engine(data_mount='size=24m')
+        big = [layer_of(('small', b'x')), layer_of(('big', os.urandom(40 << 20)))]
+        self.registry.put_image('full/big', '1', big, harness.image_config(big))
+        r = engine.docker('pull', self.registry.host + '/full/big:1')
+        self.assertEqual(r.returncode, 1)
+        self.assertIn('No space left on device', r.stderr)
+        self.assertIn('pulling layer', r.stderr)
+        harness.until(lambda: not os.listdir(engine.data + '/tmp'), what='an empty tmp')
+        self.assertEqual(engine.get('/images/json'), [])
+        self.assertEqual([n for n in os.listdir(engine.data + '/layers') if n != '0'], [])
+        r = engine.docker('pull', self.registry.host + '/library/mirrored')
+        self.assertEqual(r.returncode, 0, r.stderr)
 
     def test_insecure_registry(self):
         name = f'0.0.0.0:{self.registry.port}/library/mirrored'
