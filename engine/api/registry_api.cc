@@ -148,6 +148,22 @@ Result<SearchFilters> search_filters_of(const Request& request) {
 
 }  // namespace
 
+std::string registry_config(const storage::RegistrySettings& settings) {
+    std::vector<std::string> mirrors, networks = {"::1/128", "127.0.0.0/8"}, hosts;
+    for (const std::string& mirror : settings.mirrors) mirrors.push_back(mirror + "/");
+    for (const std::string& one : settings.insecure)
+        (one.find('/') == std::string::npos ? hosts : networks).push_back(one);
+    json::Writer w;
+    w.begin_object().field("InsecureRegistryCIDRs", networks).key("IndexConfigs").begin_object();
+    w.key("docker.io").begin_object().field("Name", "docker.io").field("Mirrors", mirrors);
+    w.field("Secure", true).field("Official", true).end_object();
+    for (const std::string& host : hosts) {
+        w.key(host).begin_object().field("Name", host).field("Mirrors", std::vector<std::string>());
+        w.field("Secure", false).field("Official", false).end_object();
+    }
+    return w.end_object().field("Mirrors", mirrors).end_object().take();
+}
+
 Task<void> pull_image(Services& services, Request& request, Response& response) {
     CO_TRY(auto pull, pull_request_of(request));
     auto transfer = services.registry->pull(std::move(pull));

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "engine/api/host_facts.h"
+#include "engine/api/registry_api.h"
 #include "engine/api/services.h"
 #include "engine/api/version.h"
 #include "engine/reactor/json_writer.h"
@@ -11,6 +12,7 @@
 #include "engine/reactor/loop.h"
 #include "engine/runtime/event.h"
 #include "engine/runtime/go_time.h"
+#include "engine/storage/registry_service.h"
 
 namespace engine::api {
 namespace {
@@ -77,16 +79,26 @@ void write_info_host(json::Writer& w, const SystemFacts& facts) {
     w.field("BridgeNfIptables", bridge_netfilter(false)).field("BridgeNfIp6tables", bridge_netfilter(true));
     w.field("IPv4Forwarding", ipv4_forwarding());
     w.field("SystemTime", runtime::rfc3339_nano(realtime_ns())).field("Name", facts.name);
-    w.field("HttpProxy", "").field("HttpsProxy", "").field("NoProxy", "");
+}
+
+// Passwords of a proxy's URL are not for everyone who asks.
+std::string without_password(const std::string& url) {
+    const size_t at = url.rfind('@');
+    const size_t begin = url.find("://");
+    if (at == std::string::npos || begin == std::string::npos || at < begin) return url;
+    return url.substr(0, begin + 3) + "xxxxx:xxxxx" + url.substr(at);
+}
+
+void write_info_registries(json::Writer& w, const storage::RegistrySettings& settings) {
+    w.field("HttpProxy", without_password(settings.http_proxy));
+    w.field("HttpsProxy", without_password(settings.https_proxy)).field("NoProxy", settings.no_proxy);
+    w.field_raw("RegistryConfig", registry_config(settings));
 }
 
 // Things of dockerd that this engine does without: present, so that clients which read them find what they expect.
 void write_info_absent(json::Writer& w) {
     w.key("Swarm").begin_object().field("NodeID", "").field("NodeAddr", "").field("LocalNodeState", "inactive");
     w.field("ControlAvailable", false).field("Error", "").field_null("RemoteManagers").end_object();
-    w.key("RegistryConfig").begin_object();
-    w.field_raw("InsecureRegistryCIDRs", "[\"::1/128\",\"127.0.0.0/8\"]").field_raw("IndexConfigs", "{}");
-    w.field_raw("Mirrors", "[]").end_object();
     w.field_null("GenericResources").field("ExperimentalBuild", false).field("LiveRestoreEnabled", true);
     w.field("Isolation", "")
         .field("InitBinary", "")
@@ -145,6 +157,7 @@ Task<void> get_info(Services& services, Request&, Response& response) {
     write_info_host(w, facts);
     w.field("DockerRootDir", facts.data_root).field("Labels", facts.labels).field("ServerVersion", ENGINE_VERSION);
     w.field("SecurityOptions", std::vector<std::string>{"name=seccomp,profile=builtin", "name=cgroupns"});
+    write_info_registries(w, services.registry->settings());
     write_info_absent(w);
     w.field("Warnings", info_warnings(facts)).end_object();
     return response.send_json(200, w.take());

@@ -472,6 +472,25 @@ class Options(unittest.TestCase):
         r = engine.docker('pull', 'mirrored')
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertEqual(engine.get('/images/mirrored/json')['RepoTags'], ['mirrored:latest'])
+        told = engine.get('/info')['RegistryConfig']
+        self.assertEqual(told['Mirrors'], [f'http://{self.registry.host}/'])
+        self.assertEqual(told['IndexConfigs']['docker.io']['Official'], True)
+
+    def test_proxy(self):
+        proxy = registries.Misbehaving()
+        self.addCleanup(proxy.stop)
+        proxy.serve_image('via/proxy', '1', self.layers, harness.image_config(self.layers))
+        proxy.answers = {'http://plain.test' + path: answer for path, answer in proxy.answers.items()}
+        os.environ['HTTP_PROXY'] = f'http://user:secret@{proxy.host}'
+        self.addCleanup(os.environ.pop, 'HTTP_PROXY', None)
+        engine = self.engine('--insecure-registry', 'plain.test')
+        r = engine.docker('pull', 'plain.test/via/proxy:1')
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertTrue(all(headers['Proxy-Authorization'].startswith('Basic ') for _, _, headers in proxy.seen))
+        self.assertEqual(engine.get('/info')['HttpProxy'], f'http://xxxxx:xxxxx@{proxy.host}')
+        # This host is reached without it.
+        r = engine.docker('pull', self.registry.host + '/library/mirrored')
+        self.assertEqual(r.returncode, 0, r.stderr)
 
     def test_full_disk(self):
         engine = self.engine(data_mount='size=24m')
