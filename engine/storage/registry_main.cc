@@ -598,9 +598,13 @@ Result<std::string> run(std::string_view name) {
     if (verb == nullptr) return fail(ErrorKind::internal, "unknown registry verb " + std::string(name));
     RegistryClient client(job, certificates, tell_retry);
     auto done = client.each_endpoint<std::string>([&] { return verb(client, job); });
-    // 401 is dockerd's answer to a login alone: of a pull it would make clients ask for a password.
-    if (!done && done.error().kind() == ErrorKind::unauthorized && name != "login")
-        return fail(std::move(done).error().with_kind(ErrorKind::internal));
+    if (done) return done;
+    // 401 is dockerd's answer to a login alone: of a pull it would make clients ask for a password. What a registry
+    // cannot do is no 503 of the engine; upload's retries look at the kind.
+    const ErrorKind kind = done.error().kind();
+    const bool hidden =
+        (kind == ErrorKind::unauthorized && name != "login") || (kind == ErrorKind::unavailable && name != "upload");
+    if (hidden) return fail(std::move(done).error().with_kind(ErrorKind::internal));
     return done;
 }
 

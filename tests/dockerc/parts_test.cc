@@ -1,9 +1,13 @@
 // The parts of the client that need no engine.
 #include <gtest/gtest.h>
 
+#include "tools/dockerc/base64.h"
 #include "tools/dockerc/container_options.h"
 #include "tools/dockerc/demultiplexer.h"
 #include "tools/dockerc/detach_keys.h"
+#include "tools/dockerc/docker_config.h"
+#include "tools/dockerc/image_name.h"
+#include "tools/dockerc/progress.h"
 #include "tools/dockerc/table.h"
 #include "tools/dockerc/text.h"
 
@@ -21,6 +25,43 @@ TEST(Text, references_are_split_at_the_last_component) {
     EXPECT_EQ(display_reference("host:5000/a/b:v1").repository, "host:5000/a/b");
     EXPECT_EQ(display_reference("host:5000/a/b:v1").tag, "v1");
     EXPECT_EQ(display_reference("busybox").tag, "<none>");
+}
+
+TEST(Login, servers_are_named_as_the_configuration_file_names_them) {
+    EXPECT_EQ(server_of_image("busybox"), hub_server);
+    EXPECT_EQ(server_of_image("someone/busybox:1"), hub_server);
+    EXPECT_EQ(server_of_image("docker.io/library/busybox"), hub_server);
+    EXPECT_EQ(server_of_image("localhost/x"), "localhost");
+    EXPECT_EQ(server_of_image("host:5000/a/b@sha256:0"), "host:5000");
+    EXPECT_EQ(server_key("https://host:5000/v2/"), "host:5000");
+    EXPECT_EQ(server_key(""), hub_server);
+    const ImageName name = split_image_name("host:5000/a/b:v1@sha256:0");
+    EXPECT_EQ(name.repository + " " + name.tag + " " + name.digest, "host:5000/a/b v1 sha256:0");
+    EXPECT_EQ(split_image_name("host:5000/a").tag, "");
+    EXPECT_EQ(qualified_name(split_image_name("busybox:1")), "docker.io/library/busybox:1");
+    EXPECT_EQ(qualified_name(split_image_name("localhost/x:1")), "localhost/x:1");
+    for (const char* text : {"", "a", "ab", "abc", "ann:secret"}) EXPECT_EQ(base64_decode(base64_encode(text)), text);
+}
+
+TEST(Progress, elsewhere_than_on_a_terminal_states_are_lines) {
+    char* text = nullptr;
+    std::size_t size = 0;
+    std::FILE* out = open_memstream(&text, &size);
+    ProgressDisplay display(out);
+    const std::string stream =
+        R"({"status":"Pulling from a","id":"1"})"
+        "\r\n"
+        R"({"status":"Downloading","progressDetail":{"current":1,"total":2},"progress":"[>","id":"abc"})"
+        "\r\n"
+        R"({"status":"Pull complete","progressDetail":{},"id":"abc"})"
+        "\r\n"
+        R"({"errorDetail":{"message":"no"},"error":"no"})"
+        "\r\n";
+    for (char c : stream) ASSERT_TRUE(display.feed({&c, 1}));
+    std::fclose(out);
+    EXPECT_STREQ(text, "1: Pulling from a\nabc: Pull complete\n");
+    EXPECT_EQ(display.error(), "no");
+    std::free(text);
 }
 
 TEST(Table, columns_are_padded_by_characters) {

@@ -174,6 +174,8 @@ class Pull(RegistryCase):
         r = self.docker('pull', f'127.0.0.1:{port}/a')
         self.assertEqual(r.returncode, 1)
         self.assertIn('connection refused', r.stderr)
+        self.assertEqual(self.lines('POST', f'/images/create?fromImage=127.0.0.1:{port}/a&tag=1')[0], 500)
+        self.assertEqual(self.lines('GET', '/images/search?term=x')[0], 500)
         status, lines = self.lines('POST', '/images/create?fromImage=upper/CASE')
         self.assertEqual((status, lines[0]['message']),
                          (400, 'invalid reference format: repository name (upper/CASE) must be lowercase'))
