@@ -97,15 +97,15 @@ std::shared_ptr<Transfer> RegistryService::push(PushRequest request) {
 Task<void> RegistryService::push_all(std::shared_ptr<Transfer> transfer, PushRequest request) {
     transfer->progress.say("", "The push refers to repository [" + request.reference.name() + "]");
     moved_.notify_all();
-    std::vector<std::string> tags = {request.reference.tag};
-    if (request.reference.tag.empty()) {
-        tags = images_.tags_of_name(request.reference);
-    } else if (!images_.find(request.reference.familiar())) {
-        co_return fail(ErrorKind::not_found, "tag does not exist: " + request.reference.familiar());
-    }
+    std::vector<std::string> tags = images_.tags_of_name(request.reference);
     if (tags.empty())
         co_return fail(ErrorKind::not_found,
                        "An image does not exist locally with the tag: " + request.reference.familiar_name());
+    if (!request.reference.tag.empty()) {
+        if (std::find(tags.begin(), tags.end(), request.reference.tag) == tags.end())
+            co_return fail(ErrorKind::not_found, "tag does not exist: " + request.reference.familiar());
+        tags = {request.reference.tag};
+    }
     for (const std::string& tag : tags) {
         PushRequest one = request;
         one.reference.tag = tag;

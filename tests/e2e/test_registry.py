@@ -259,9 +259,13 @@ class Push(RegistryCase):
         self.assertEqual(sorted(json.loads(body)['tags']), ['x', 'y'])
 
     def test_nothing_to_push(self):
-        r = self.docker('push', self.registry.host + '/no/such')
+        name = self.registry.host + '/no/such'
+        r = self.docker('push', name)
         self.assertEqual(r.returncode, 1)
-        self.assertIn('does not exist', r.stderr + r.stdout)
+        self.assertIn('An image does not exist locally with the tag: ' + name, r.stderr)
+        self.ok('tag', 'busybox', name + ':other')
+        self.addCleanup(self.docker, 'rmi', '-f', name + ':other')
+        self.assertIn(f'tag does not exist: {name}:1', self.docker('push', name + ':1').stderr)
 
 
 class Auth(RegistryCase):
