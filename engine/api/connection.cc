@@ -71,7 +71,7 @@ Task<std::size_t> Connection::receive_idle(reactor::StopToken stop) {
     if (!lent) co_return tl::unexpected<Error>(std::move(lent.error()));
     const std::span<const std::byte> bytes = lent->bytes();
     if (!input_) resize_input(input_buffer_bytes);
-    std::memcpy(input_.get(), bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(input_.get(), bytes.data(), bytes.size());  // empty at the end of the stream
     input_begin_ = 0;
     input_end_ = bytes.size();
     co_return bytes.size();

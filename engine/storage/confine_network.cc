@@ -63,8 +63,10 @@ Result<void> close_system_calls() {
 }  // namespace
 
 Result<void> confine_to_network() {
+#ifndef __SANITIZE_ADDRESS__  // whose shadow of all memory counts
     const rlimit memory{limits::worker_memory_bytes_max, limits::worker_memory_bytes_max};
     if (::setrlimit(RLIMIT_DATA, &memory) != 0) return fail_errno(errno, "limit the worker's memory");
+#endif
     if (::setgroups(0, nullptr) != 0 || ::setresgid(nobody, nobody, nobody) != 0 ||
         ::setresuid(nobody, nobody, nobody) != 0)
         return fail_errno(errno, "become nobody");
