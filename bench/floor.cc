@@ -1,6 +1,6 @@
 // What a container of `docker run --rm --net none IMAGE true` costs the kernel, with no engine around it: each life
 // makes the directories, cgroups, namespaces, mounts and the execve of such a container, waits for it and removes them
-// again.
+// again. With --exec: what a process joined to such a container costs.
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -30,7 +30,9 @@
 #include <string>
 #include <vector>
 
-namespace {
+#include "bench/floor.h"
+
+namespace floor_bench {
 
 constexpr int kMaxLives = 1'000'000;
 constexpr int kMaxProcs = 256;
@@ -51,7 +53,9 @@ int64_t now_ns() {
     return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
 }
 
-bool write_file(const std::string& path, const char* text, int flags = O_WRONLY | O_CLOEXEC) {
+namespace {
+
+bool write_file(const std::string& path, const char* text, int flags) {
     int fd = open(path.c_str(), flags, 0644);
     if (fd < 0) return false;
     auto length = static_cast<ssize_t>(strlen(text));
@@ -59,6 +63,14 @@ bool write_file(const std::string& path, const char* text, int flags = O_WRONLY 
     close(fd);
     return ok;
 }
+
+}  // namespace
+
+bool write_file(const std::string& path, const char* text) {
+    return write_file(path, text, O_WRONLY | O_CLOEXEC);
+}
+
+namespace {
 
 std::string read_file(const std::string& path) {
     std::string text;
@@ -94,13 +106,6 @@ void remove_tree(int parent, const char* name) {
     unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-// One mounted cgroup hierarchy and the directory of our own in it.
-struct Hierarchy {
-    std::string controllers;  // v1: mount data for the container's own view; empty: v2
-    std::string name;         // directory name under /sys/fs/cgroup in the container
-    std::string parent;       // .../docker-floor-<pid>
-};
-
 std::vector<Hierarchy> find_hierarchies(const std::string& own) {
     std::vector<Hierarchy> v1;
     std::vector<Hierarchy> v2;
@@ -132,19 +137,6 @@ std::vector<Hierarchy> find_hierarchies(const std::string& own) {
     return used;
 }
 
-struct Floor {
-    std::string base;  // holds lower/, root/ and one directory per life
-    std::vector<Hierarchy> hierarchies;
-
-    void set_up(const char* busybox);
-    void tear_down() const;
-    int64_t live(int number) const;
-
-private:
-    [[noreturn]] void child(const std::string& life, const std::string& group) const;
-    void mount_inside(const std::string& life) const;
-};
-
 constexpr const char* kMasked[] = {"/proc/asound",
                                    "/proc/acpi",
                                    "/proc/kcore",
@@ -157,6 +149,8 @@ constexpr const char* kMasked[] = {"/proc/asound",
                                    "/sys/firmware",
                                    "/sys/devices/virtual/powercap"};
 constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+
+}  // namespace
 
 void Floor::set_up(const char* busybox) {
     must(mkdir(base.c_str(), 0700) == 0, base.c_str());
@@ -180,9 +174,13 @@ void Floor::set_up(const char* busybox) {
     }
 }
 
+namespace {
+
 void remove_group(const std::string& path) {
     for (int i = 0; i < 200 && rmdir(path.c_str()) != 0 && errno == EBUSY; ++i) usleep(500);
 }
+
+}  // namespace
 
 void Floor::tear_down() const {
     for (const auto& h : hierarchies) {
@@ -197,9 +195,13 @@ void Floor::tear_down() const {
     remove_tree(AT_FDCWD, base.c_str());
 }
 
+namespace {
+
 void mount_at(const char* source, const char* target, const char* type, unsigned long flags, const char* data) {
     must(mount(source, target, type, flags, data) == 0, target);
 }
+
+}  // namespace
 
 void Floor::mount_inside(const std::string& life) const {
     mount_at("proc", "proc", "proc", kQuiet, nullptr);
@@ -239,6 +241,8 @@ void Floor::mount_inside(const std::string& life) const {
         must(symlink(to, path) == 0, path);
 }
 
+namespace {
+
 void mask_paths() {
     for (const char* path : kReadOnly) {
         if (mount(path, path, nullptr, MS_BIND | MS_REC, nullptr) != 0 && errno == ENOENT) continue;
@@ -250,6 +254,8 @@ void mask_paths() {
         mount_at("tmpfs", path, "tmpfs", MS_RDONLY, nullptr);
     }
 }
+
+}  // namespace
 
 void drop_capabilities() {
     constexpr uint64_t kDocker = 0xa80425fb;  // Docker's default set of fourteen
@@ -265,7 +271,8 @@ void drop_capabilities() {
     must(syscall(SYS_capset, &header, data) == 0, "capset");
 }
 
-[[noreturn]] void Floor::child(const std::string& life, const std::string& group) const {
+[[noreturn]] void Floor::child(const std::string& life, const std::string& group, const char* applet,
+                               const char* argument) const {
     for (const auto& h : hierarchies) must(write_file(h.parent + "/" + group + "/cgroup.procs", "0"), h.parent.c_str());
     must(unshare(CLONE_NEWCGROUP) == 0, "unshare");
     setsid();
@@ -289,16 +296,14 @@ void drop_capabilities() {
     must(sethostname("floor", 5) == 0, "sethostname");
     mask_paths();
     drop_capabilities();
-    char name[] = "true";
     char path[] = "PATH=/bin";
-    char* argv[] = {name, nullptr};
+    char* argv[] = {const_cast<char*>(applet), const_cast<char*>(argument), nullptr};  // busybox looks at its name
     char* envp[] = {path, nullptr};
     execve("/bin/true", argv, envp);
     die("execve");
 }
 
-int64_t Floor::live(int number) const {
-    int64_t begin = now_ns();
+std::string Floor::make_life(int number) const {
     std::string group = std::to_string(number);
     std::string life = base + "/" + group;
     must(mkdir(life.c_str(), 0700) == 0, "mkdir life");
@@ -309,33 +314,62 @@ int64_t Floor::live(int number) const {
     must(write_file(life + "/hostname", "floor\n", kNew), "hostname");
     must(write_file(life + "/resolv.conf", "nameserver 127.0.0.1\n", kNew), "resolv.conf");
     for (const auto& h : hierarchies) must(mkdir((h.parent + "/" + group).c_str(), 0755) == 0, h.parent.c_str());
+    return life;
+}
+
+pid_t Floor::clone_container(const std::string& life, const std::string& group, const char* applet,
+                             const char* argument) const {
     constexpr unsigned long kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
     long pid = syscall(SYS_clone, kNamespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-    if (pid == 0) child(life, group);
+    if (pid == 0) child(life, group, applet, argument);
     must(pid > 0, "clone");
+    return static_cast<pid_t>(pid);
+}
+
+int64_t Floor::live(int number) const {
+    int64_t begin = now_ns();
+    std::string group = std::to_string(number);
+    std::string life = make_life(number);
+    pid_t pid = clone_container(life, group, "true", nullptr);
     int status = 0;
-    must(waitpid(static_cast<pid_t>(pid), &status, 0) == pid && status == 0, "container failed");
+    must(waitpid(pid, &status, 0) == pid && status == 0, "container failed");
     for (const auto& h : hierarchies) remove_group(h.parent + "/" + group);
     remove_tree(AT_FDCWD, life.c_str());
     return now_ns() - begin;
 }
 
+pid_t Floor::start_idle(int number) const {
+    return clone_container(make_life(number), std::to_string(number), "sleep", "1000000");
+}
+
+namespace {
+
 double milliseconds(int64_t ns) {
     return static_cast<double>(ns) / 1e6;
 }
 
-}  // namespace
+// The container that execs join is ready when it has its program.
+void await_program(pid_t pid) {
+    for (int i = 0; i < 10'000; ++i) {
+        if (read_file("/proc/" + std::to_string(pid) + "/cmdline").starts_with("sleep")) return;
+        usleep(500);
+    }
+    die("the container did not start");
+}
 
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     int lives = 500;
     int procs = 1;
     bool json = false;
+    bool exec = false;
     const char* busybox = "/bin/busybox";
     const char* scratch = "/var/tmp";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
         if (word == "--json") {
             json = true;
+        } else if (word == "--exec") {
+            exec = true;
         } else if (word == "--lives" && i + 1 < argc) {
             lives = atoi(argv[++i]);
         } else if (word == "--procs" && i + 1 < argc) {
@@ -345,7 +379,8 @@ int main(int argc, char** argv) {
         } else if (word == "--scratch" && i + 1 < argc) {
             scratch = argv[++i];
         } else {
-            fprintf(stderr, "usage: floor [--lives N] [--procs P] [--busybox FILE] [--scratch DIR] [--json]\n");
+            fprintf(stderr, "usage: floor [--exec] [--lives N] [--procs P] [--busybox FILE] [--scratch DIR] "
+                            "[--json]\n");
             return 2;
         }
     }
@@ -373,16 +408,29 @@ int main(int argc, char** argv) {
     int status = 0;
     waitpid(setter, &status, 0);
     bool failed = setter < 0 || status != 0;
+    pid_t idle = -1;
+    int idle_pidfd = -1;
+    if (!failed && exec) {
+        idle = floor.start_idle(lives + 1);
+        await_program(idle);
+        idle_pidfd = static_cast<int>(syscall(SYS_pidfd_open, idle, 0));
+        failed = idle_pidfd < 0;
+    }
     int64_t begin = now_ns();
     if (!failed) {
         for (int p = 0; p < procs; ++p) {
             if (fork() != 0) continue;
-            for (int n = next->fetch_add(1); n < lives; n = next->fetch_add(1)) spent[n] = floor.live(n);
+            for (int n = next->fetch_add(1); n < lives; n = next->fetch_add(1))
+                spent[n] = exec ? floor.exec(idle, idle_pidfd, lives + 1) : floor.live(n);
             _exit(0);
         }
-        while (wait(&status) > 0) failed = failed || status != 0;
+        for (int p = 0; p < procs; ++p) failed = wait(&status) < 0 || status != 0 || failed;
     }
     int64_t wall = now_ns() - begin;
+    if (idle > 0) {
+        kill(idle, SIGKILL);
+        waitpid(idle, nullptr, 0);
+    }
     floor.tear_down();
     if (failed) return 1;
 
@@ -391,11 +439,16 @@ int main(int argc, char** argv) {
     double rate = lives / (static_cast<double>(wall) / 1e9);
     size_t groups = floor.hierarchies.size();
     if (json) {
-        printf("{\"lives\":%d,\"procs\":%d,\"cgroups\":%zu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"per_second\":%.1f}\n",
-               lives, procs, groups, at(50), at(99), rate);
+        printf("{\"%s\":%d,\"procs\":%d,\"cgroups\":%zu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"per_second\":%.1f}\n",
+               exec ? "execs" : "lives", lives, procs, groups, at(50), at(99), rate);
     } else {
-        printf("floor: %d lives, %d at once, %zu cgroups each: p50 %.3f ms, p99 %.3f ms, %.1f per second\n", lives,
-               procs, groups, at(50), at(99), rate);
+        printf("floor: %d %s, %d at once, %zu cgroups each: p50 %.3f ms, p99 %.3f ms, %.1f per second\n", lives,
+               exec ? "execs" : "lives", procs, groups, at(50), at(99), rate);
     }
     return 0;
 }
+
+}  // namespace
+}  // namespace floor_bench
+
+int main(int argc, char** argv) { return floor_bench::run(argc, argv); }

@@ -19,6 +19,7 @@
 #include "bench/http_client.h"
 #include "bench/image_tar.h"
 #include "bench/processes.h"
+#include "bench/startstop.h"
 
 namespace bench {
 namespace {
@@ -55,19 +56,7 @@ struct Row {
 };
 std::vector<Row> rows;
 
-[[noreturn]] void fail(const std::string& sentence) {
-    fprintf(stderr, "startstop: %s\n", sentence.c_str());
-    exit(1);
-}
-
-struct Samples {
-    std::vector<std::int64_t> ns;
-    double at(std::size_t percent) {
-        if (ns.empty()) return 0;
-        std::sort(ns.begin(), ns.end());
-        return static_cast<double>(ns[(ns.size() * percent + 99) / 100 - 1]) / 1e6;
-    }
-};
+}  // namespace
 
 void report(const std::string& engine, const std::string& mode, const std::string& what, Samples& samples) {
     rows.push_back({engine, mode, what, "ms", samples.ns.size(), samples.at(50), samples.at(99)});
@@ -87,7 +76,7 @@ std::string json_string(const std::string& body, const std::string& key) {
     return close == std::string::npos ? std::string() : body.substr(open + 1, close - open - 1);
 }
 
-std::string create_body(const std::string& image, const std::string& command, const std::string& more = "") {
+std::string create_body(const std::string& image, const std::string& command, const std::string& more) {
     return "{\"Image\":\"" + image + "\",\"Cmd\":" + command + ",\"HostConfig\":{\"NetworkMode\":\"none\"" + more +
            "}}";
 }
@@ -96,6 +85,8 @@ void expect(const Response& response, std::initializer_list<int> good, const std
     if (std::find(good.begin(), good.end(), response.status) != good.end()) return;
     fail(what + ": " + std::to_string(response.status) + " " + response.body.substr(0, 300));
 }
+
+namespace {
 
 void load_image(Connection& connection, const std::string& archive) {
     Response response = call(connection, "POST", "/images/load?quiet=1", archive, "application/x-tar");
@@ -406,8 +397,8 @@ void write_json(const std::string& path) {
 [[noreturn]] void usage() {
     fputs(
         "usage: startstop --socket NAME=PATH... [MODE...]\n"
-        "modes: life density logs load start (default: life)\n"
-        "  --lives N (200)  --callers C (16)       life: sequential, then C at once\n"
+        "modes: life exec density logs load start (default: life)\n"
+        "  --lives N (200)  --callers C (16)       life, exec: sequential, then C at once\n"
         "  --containers N (100)  --hold S (10)     density\n"
         "  --pid-of NAME=PID[,PID]                 density: the engine's processes (default: who listens)\n"
         "  --log-mib N (128)                       logs\n"
@@ -486,6 +477,8 @@ int run(int argc, char** argv) {
         for (const std::string& mode : modes) {
             if (mode == "life") {
                 run_life(options, name, socket, image);
+            } else if (mode == "exec") {
+                run_exec(name, socket, image, options.lives, options.callers);
             } else if (mode == "density") {
                 run_density(options, name, socket, image);
             } else if (mode == "logs") {

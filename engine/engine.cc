@@ -231,6 +231,7 @@ Task<void> Engine::open_services() {
     container_options.worker_path = self;
     container_options.cgroup_parent = options_.cgroup_parent;
     CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_, events_));
+    execs_ = std::make_unique<runtime::ExecService>(*containers_, *keeper_);
     images_->on_event([this](std::string_view action, const storage::ImageEvent& event) {
         runtime::EventAttributes attributes = runtime::image_labels_of(event.config);
         attributes["name"] = event.name;
@@ -239,11 +240,15 @@ Task<void> Engine::open_services() {
     services_.images = images_.get();
     services_.events = &events_;
     services_.containers = containers_.get();
+    services_.execs = execs_.get();
     co_return Result<void>{};
 }
 
 // In reverse; each may not have been reached.
 Task<void> Engine::close_services() {
+    if (execs_) {
+        CO_TRY_VOID(co_await execs_->close());
+    }
     if (containers_) {
         CO_TRY_VOID(co_await containers_->close());
     }
@@ -260,6 +265,7 @@ Task<void> Engine::close_services() {
         images_->scope().request_stop();
         CO_TRY_VOID(co_await images_->scope().join());
     }
+    execs_.reset();
     containers_.reset();
     keeper_.reset();
     registry_.reset();

@@ -9,6 +9,7 @@
 #include "engine/reactor/loop.h"
 #include "engine/reactor/unique_fd.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/exec_service.h"
 #include "engine/storage/storage_backend.h"
 
 namespace engine {
@@ -44,6 +45,7 @@ private:
     std::unique_ptr<storage::RegistryService> registry_;
     std::unique_ptr<runtime::KeeperClient> keeper_;
     std::unique_ptr<runtime::ContainerService> containers_;
+    std::unique_ptr<runtime::ExecService> execs_;
     api::Services services_;
 };
 

@@ -106,7 +106,12 @@ std::string container_inspect(const Services& services, const Container& c,
     w.field("Image", c.image_id).field("ResolvConfPath", paths.resolv_conf).field("HostnamePath", paths.hostname);
     w.field("HostsPath", paths.hosts).field("LogPath", paths.log).field("Name", "/" + c.name).field("RestartCount", 0);
     w.field("Driver", services.facts.storage_driver).field("Platform", "linux").field("MountLabel", "");
-    w.field("ProcessLabel", "").field("AppArmorProfile", "").field_null("ExecIDs");
+    w.field("ProcessLabel", "").field("AppArmorProfile", "");
+    if (c.exec_ids.empty()) {
+        w.field_null("ExecIDs");
+    } else {
+        w.field("ExecIDs", c.exec_ids);
+    }
     w.field_raw("HostConfig", runtime::complete_host_config(c.spec)).key("GraphDriver");
     write_graph_driver(w, services, c);
     write_sizes(w, sizes);

@@ -191,6 +191,8 @@ Task<void> RawStream::write(std::span<const std::byte> bytes) {
     return io::send_all(connection_->fd_.get(), bytes, connection_->request_.stop);
 }
 
+void RawStream::end_reading() { ::shutdown(connection_->fd_.get(), SHUT_RD); }
+
 void RawStream::close_write() { ::shutdown(connection_->fd_.get(), SHUT_WR); }
 
 }  // namespace engine::api

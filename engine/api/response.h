@@ -18,6 +18,8 @@ public:
     explicit RawStream(Connection* connection) : connection_(connection) {}
     Task<std::size_t> read(std::span<std::byte> buffer) override;
     Task<void> write(std::span<const std::byte> bytes) override;
+    // For good: who reads or will read gets the end.
+    void end_reading();
     // No more bytes to the client; it may go on sending.
     void close_write();
 

@@ -5,6 +5,7 @@
 #include "engine/api/containers_api.h"
 #include "engine/api/disk_usage_api.h"
 #include "engine/api/events_api.h"
+#include "engine/api/exec_api.h"
 #include "engine/api/images_api.h"
 #include "engine/api/registry_api.h"
 #include "engine/api/system_api.h"
@@ -33,7 +34,11 @@ constexpr Route table[] = {
     {"POST", "/containers/{}/attach", attach_container, Watch::hangup},
     {"GET", "/containers/{}/logs", container_logs, Watch::client},
     {"POST", "/containers/{}/resize", resize_container},
+    {"POST", "/containers/{}/exec", create_exec, Watch::client},
     {"DELETE", "/containers/{}", remove_container},
+    {"POST", "/exec/{}/start", start_exec, Watch::hangup},
+    {"POST", "/exec/{}/resize", resize_exec, Watch::client},
+    {"GET", "/exec/{}/json", inspect_exec},
     {"GET", "/images/json", list_images},
     {"POST", "/images/load", load_images},
     {"POST", "/images/create", create_image, Watch::hangup},

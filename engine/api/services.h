@@ -9,6 +9,7 @@
 
 namespace engine::runtime {
 class ContainerService;
+class ExecService;
 class Events;
 }
 namespace engine::storage {
@@ -44,6 +45,7 @@ struct ObjectCounts {
 struct Services {
     SystemFacts facts;
     runtime::ContainerService* containers = nullptr;
+    runtime::ExecService* execs = nullptr;
     storage::ImageStore* images = nullptr;
     storage::RegistryService* registry = nullptr;
     runtime::Events* events = nullptr;

@@ -1,4 +1,5 @@
 #include "engine/reactor/io.h"
+#include "engine/reactor/io_openat2.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -114,6 +115,11 @@ IoAwaiter<std::size_t> splice(int from, int to, std::size_t bytes, StopToken sto
 IoAwaiter<UniqueFd> openat(int directory, const char* path, int flags, unsigned mode, StopToken stop) {
     return {transfer(OpCode::openat, directory, path, mode, static_cast<std::uint32_t>(flags | O_CLOEXEC)), "openat",
             stop};
+}
+IoAwaiter<UniqueFd> openat2(int directory, const char* path, open_how* how, StopToken stop) {
+    Request r = transfer(OpCode::openat, directory, path, 0);
+    r.address2 = reinterpret_cast<std::uint64_t>(how);
+    return {r, "openat2", stop};
 }
 IoAwaiter<void> fsync(int fd) { return {transfer(OpCode::fsync, fd, nullptr, 0), "fsync", {}}; }
 IoAwaiter<void> mkdirat(int directory, const char* path, unsigned mode) {

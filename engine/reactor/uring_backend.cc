@@ -82,7 +82,13 @@ void prepare(io_uring_sqe* sqe, const Request& r) {
             io_uring_prep_splice(sqe, r.fd2, static_cast<std::int64_t>(r.address2), r.fd,
                                  static_cast<std::int64_t>(r.offset), r.length, r.flags);
             break;
-        case OpCode::openat: io_uring_prep_openat(sqe, r.fd, path, flags, r.length); break;
+        case OpCode::openat:
+            if (r.address2 != 0) {
+                io_uring_prep_openat2(sqe, r.fd, path, reinterpret_cast<open_how*>(r.address2));
+            } else {
+                io_uring_prep_openat(sqe, r.fd, path, flags, r.length);
+            }
+            break;
         case OpCode::close: io_uring_prep_close(sqe, r.fd); break;
         case OpCode::fsync: io_uring_prep_fsync(sqe, r.fd, r.flags); break;
         case OpCode::mkdirat: io_uring_prep_mkdirat(sqe, r.fd, path, r.length); break;

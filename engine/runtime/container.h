@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/reactor/event.h"
 #include "engine/reactor/unique_fd.h"
@@ -56,6 +57,9 @@ struct Container {
     // Clients that attached before the start: handed to the output when it exists.
     reactor::IntrusiveList<Attachment> early;
     reactor::Event started;        // notified when held.output is there
+
+    std::vector<std::string> exec_ids;  // execs that run or were not started yet, in the order of their creation
+    bool had_execs = false;             // there may be records of ended ones, too
 
     // Its process is there.
     bool running() const { return state.status == ContainerStatus::running || state.status == ContainerStatus::paused; }

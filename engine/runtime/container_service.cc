@@ -15,6 +15,7 @@
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_name.h"
 #include "engine/runtime/image_config.h"
+#include "engine/runtime/launch_input.h"
 #include "engine/runtime/linux/capabilities.h"
 #include "engine/runtime/names_generator.h"
 #include "engine/runtime/spec_json.h"
@@ -267,6 +268,16 @@ Task<void> ContainerService::remove_cgroup(const std::string& directory) {
     co_return Result<void>{};
 }
 
+Task<SeccompCompiler::Filter> ContainerService::seccomp_filter(const SeccompWish& wish) {
+    std::string profile = wish.profile;
+    auto filter = co_await seccomp_.filter(std::move(profile), wish.capabilities);
+    co_return filter;
+}
+
+std::vector<std::string> ContainerService::cgroup_directories(const Container& container) const {
+    return container_cgroup_directories(cgroups_, options_.cgroup_parent, container.id);
+}
+
 // Asked only where it can have happened: the kernel tells it in a file of the control group.
 bool ContainerService::ended_by_oom(const Container& container) const {
     const int status = container.wait_status;
@@ -298,6 +309,7 @@ Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
     const Nanoseconds ran = container->state.finished_at - container->state.started_at;
     publish(*container, "die", {{"exitCode", std::to_string(container->state.exit_code)},
                                 {"execDuration", std::to_string(std::max<Nanoseconds>(ran, 0) / second)}});
+    if (run_ended_) run_ended_(*container);
     container->exited.notify_all();
     if (!container->spec.auto_remove || container->removing || container->restarted_by_hand) co_return Result<void>{};
     container->removing = true;

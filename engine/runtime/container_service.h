@@ -1,6 +1,7 @@
 // The verbs on containers. The only writer of the containers table and of DATA/containers/<id>.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,8 @@
 #include "engine/storage/image_store.h"
 
 namespace engine::runtime {
+
+struct SeccompWish;
 
 struct Created {
     std::string id;
@@ -86,6 +89,15 @@ public:
     const std::map<std::string, std::shared_ptr<Container>, std::less<>>& all() const { return containers_; }
     ContainerPaths paths_of(const Container& container) const;
     storage::UsersOf image_users() const;
+    // For those who keep something of a container's run. Called after the end is recorded, and when the row is gone.
+    void on_run_ended(std::function<void(Container&)> listener) { run_ended_ = std::move(listener); }
+    void on_removed(std::function<void(Container&)> listener) { removed_ = std::move(listener); }
+    // An event of the container, with its labels, image and name.
+    void publish(const Container& container, std::string_view action, EventAttributes attributes = {});
+    // What a further process of a container needs.
+    Task<SeccompCompiler::Filter> seccomp_filter(const SeccompWish& wish);
+    std::vector<std::string> cgroup_directories(const Container& container) const;
+    const CgroupHost& cgroup_host() const { return cgroups_; }
     void stop_waiting() { scope_.request_stop(); }   // those who wait for a container are answered
     Task<void> close();   // containers go on
 
@@ -124,7 +136,6 @@ private:
     Result<void> check_free_name(std::string_view name) const;
     Task<bool> run_ended(std::shared_ptr<Container> container, reactor::StopToken stop);
     bool ended_by_oom(const Container& container) const;
-    void publish(const Container& container, std::string_view action, EventAttributes attributes = {});
     Result<void> save_new(const Container& container);
     Result<void> try_save_state(const Container& container);
     void save_state(const Container& container);
@@ -146,6 +157,8 @@ private:
     SeccompCompiler seccomp_;
     std::map<std::string, std::shared_ptr<Container>, std::less<>> containers_;
     std::map<std::string, std::string, std::less<>> ids_by_name_;
+    std::function<void(Container&)> run_ended_;
+    std::function<void(Container&)> removed_;
     reactor::Scope scope_{"containers"};
 };
 

@@ -1,6 +1,5 @@
 // One create, in one pass: the body's checks, the name, the rootfs, the row. What fails leaves nothing behind.
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,23 +11,12 @@
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/image_config.h"
 #include "engine/runtime/names_generator.h"
+#include "engine/runtime/new_id.h"
 #include "engine/runtime/spec_check.h"
 #include "engine/runtime/spec_json.h"
 
 namespace engine::runtime {
 namespace {
-
-std::string new_id() {
-    unsigned char bytes[32];
-    CHECK(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
-    std::string id;
-    for (const unsigned char byte : bytes) {
-        constexpr char hex[] = "0123456789abcdef";
-        id += hex[byte >> 4];
-        id += hex[byte & 15];
-    }
-    return id;
-}
 
 Result<void> write_file(const std::string& path, std::string_view text) {
     UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));

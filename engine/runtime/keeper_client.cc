@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstring>
@@ -34,45 +35,52 @@ Result<UniqueFd> connect_socket(const std::string& path) {
     return fd;
 }
 
-struct Packet {
-    KeeperRequest request{};
-    std::array<int, kKeeperFdKinds> fds{};
-    std::size_t fd_count = 0;
-    void add(std::uint32_t bit, int fd) {
-        if (fd < 0) return;
-        request.fds |= bit;
-        fds[fd_count++] = fd;
-    }
-};
-
-Result<void> send_packet(int socket_fd, const Packet& packet, std::string_view body) {
-    iovec parts[2] = {{const_cast<KeeperRequest*>(&packet.request), sizeof packet.request},
-                      {const_cast<char*>(body.data()), body.size()}};
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = body.empty() ? 1 : 2;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKeeperFdKinds)] = {};
-    if (packet.fd_count > 0) {
-        message.msg_control = control;
-        message.msg_controllen = CMSG_SPACE(sizeof(int) * packet.fd_count);
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int) * packet.fd_count);
-        std::memcpy(CMSG_DATA(header), packet.fds.data(), sizeof(int) * packet.fd_count);
-    }
-    while (sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0) {
-        if (errno != EINTR) return fail_errno(errno, "sending to the keeper");
-    }
-    return {};
-}
-
 void set_id(KeeperRequest& request, std::string_view id) {
     CHECK(id.size() == kContainerIdLength);
     std::memcpy(request.id, id.data(), id.size());
 }
 
 }  // namespace
+
+struct KeeperClient::Packet {
+    KeeperRequest request{};
+    std::array<int, kKeeperFdKinds> fds{};
+    std::size_t fd_count = 0;
+    int note = -1;  // goes last: its bit is behind the plan's
+
+    Packet(KeeperMessage type, std::string_view id) {
+        request.type = type;
+        if (!id.empty()) set_id(request, id);
+    }
+    // In the order of their bits.
+    void add(std::uint32_t bit, int fd) {
+        if (fd < 0) return;
+        request.fds |= bit;
+        fds[fd_count++] = fd;
+    }
+    Result<void> send(int socket_fd, std::string_view target, std::string_view body) const {
+        iovec parts[3] = {{const_cast<KeeperRequest*>(&request), sizeof request},
+                          {const_cast<char*>(target.data()), target.size()},
+                          {const_cast<char*>(body.data()), body.size()}};
+        msghdr message{};
+        message.msg_iov = parts;
+        message.msg_iovlen = 3;
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKeeperFdKinds)] = {};
+        if (fd_count > 0) {
+            message.msg_control = control;
+            message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+            cmsghdr* header = CMSG_FIRSTHDR(&message);
+            header->cmsg_level = SOL_SOCKET;
+            header->cmsg_type = SCM_RIGHTS;
+            header->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+            std::memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fd_count);
+        }
+        while (sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0) {
+            if (errno != EINTR) return fail_errno(errno, "sending to the keeper");
+        }
+        return {};
+    }
+};
 
 struct KeeperClient::Pending {
     std::string id;
@@ -119,6 +127,7 @@ Task<void> KeeperClient::connect() {
     peer_version_ = 0;
     listed_.clear();
     holdings_.clear();
+    held_execs_.clear();
     scope_.spawn("keeper receive", receive_loop());
     send_simple(KeeperMessage::list, {});
     reactor::Deadline deadline(keeper_start_timeout);
@@ -143,25 +152,26 @@ Task<void> KeeperClient::reconnect() {
 
 void KeeperClient::send_simple(KeeperMessage type, std::string_view id) {
     if (lost_) return;  // a dead keeper has forgotten everything
-    Packet packet;
-    packet.request.type = type;
-    if (!id.empty()) set_id(packet.request, id);
-    if (auto sent = send_packet(socket_.get(), packet, {}); !sent) log_warn(sent.error().message());
+    const Packet packet(type, id);
+    if (auto sent = packet.send(socket_.get(), {}, {}); !sent) log_warn(sent.error().message());
 }
 
 void KeeperClient::forget(std::string_view id) { send_simple(KeeperMessage::forget, id); }
 void KeeperClient::close_stdin(std::string_view id) { send_simple(KeeperMessage::close_stdin, id); }
 void KeeperClient::goodbye() { send_simple(KeeperMessage::goodbye, {}); }
 
+void KeeperClient::hold_terminal(std::string_view id, int master) {
+    if (lost_) return;
+    Packet packet(KeeperMessage::hold, id);
+    packet.add(kFdStdin, master);
+    if (auto sent = packet.send(socket_.get(), {}, {}); !sent) log_warn(sent.error().message());
+}
+
 Task<KeeperStarted> KeeperClient::start(KeeperStart request) {
     if (lost_) {
         CO_TRY_VOID(co_await reconnect());
     }
-    Packet packet;
-    packet.request.type = KeeperMessage::start;
-    packet.request.plan_length = static_cast<std::uint32_t>(request.plan.size());
-    set_id(packet.request, request.id);
-    // In the order of their bits.
+    Packet packet(KeeperMessage::start, request.id);
     packet.add(kFdChildStdin, request.child_stdin);
     packet.add(kFdChildStdout, request.child_stdout);
     packet.add(kFdChildStderr, request.child_stderr);
@@ -170,22 +180,54 @@ Task<KeeperStarted> KeeperClient::start(KeeperStart request) {
     packet.add(kFdStdout, request.held_stdout);
     packet.add(kFdStderr, request.held_stderr);
     packet.add(kFdNetns, request.netns);
+    const std::string_view no_container;
+    auto started = co_await send_start(packet, no_container, request.plan);
+    if (!started && started.error().error_number() != 0)
+        co_return fail(std::move(started.error()).with_context("cloning the container's first process"));
+    co_return started;
+}
+
+Task<KeeperStarted> KeeperClient::exec(KeeperExec request) {
+    const std::string gone = "container " + std::string(request.container) + " is not running";
+    if (lost_) co_return fail(ErrorKind::conflict, gone);
+    if (peer_version_ < kKeeperVersionExec)
+        co_return fail(ErrorKind::not_implemented,
+                       "the keeper of these containers was started by an older dockercd, which knew no exec: "
+                       "stop all containers and restart dockercd, and it will make a new one");
+    Packet packet(KeeperMessage::exec, request.id);
+    packet.add(kFdChildStdin, request.child_stdin);
+    packet.add(kFdChildStdout, request.child_stdout);
+    packet.add(kFdChildStderr, request.child_stderr);
+    packet.add(kFdStatus, request.status);
+    packet.add(kFdStdin, request.held_stdin);
+    packet.add(kFdStdout, request.held_stdout);
+    packet.add(kFdStderr, request.held_stderr);
+    packet.note = request.note;
+    auto started = co_await send_start(packet, request.container, request.plan);
+    const int error = started ? 0 : started.error().error_number();
+    if (error == ESRCH || error == ENOENT) co_return fail(ErrorKind::conflict, gone);
+    if (error != 0) co_return fail(std::move(started.error()).with_context("cloning the exec's process"));
+    co_return started;
+}
+
+Task<KeeperStarted> KeeperClient::send_start(Packet packet, std::string_view target, std::string_view plan) {
+    packet.request.plan_length = static_cast<std::uint32_t>(plan.size());
     UniqueFd plan_file;
-    std::string_view body = request.plan;
-    if (body.size() > kPlanInline) {
+    if (plan.size() > kPlanInline) {
         plan_file.reset(memfd_create("plan", MFD_CLOEXEC));
         if (!plan_file) co_return fail_errno(errno, "memfd_create");
-        if (::write(plan_file.get(), body.data(), body.size()) != static_cast<ssize_t>(body.size()))
+        if (::write(plan_file.get(), plan.data(), plan.size()) != static_cast<ssize_t>(plan.size()))
             co_return fail_errno(errno, "writing the launch plan");
         packet.add(kFdPlan, plan_file.get());
-        body = {};
+        plan = {};
     }
+    packet.add(kFdNote, packet.note);
     Pending pending;
-    pending.id = std::string(request.id);
-    CO_TRY_VOID(send_packet(socket_.get(), packet, body));
+    pending.id = std::string(packet.request.id, kContainerIdLength);
+    CO_TRY_VOID(packet.send(socket_.get(), target, plan));
     pending_.push_back(&pending);
     CO_TRY_VOID(co_await pending.answered.wait());
-    if (pending.error != 0) co_return fail_errno(pending.error, "cloning the container's first process");
+    if (pending.error != 0) co_return fail(Error(ErrorKind::kernel, std::strerror(pending.error), pending.error));
     co_return std::move(pending.started);
 }
 
@@ -209,7 +251,7 @@ Task<void> KeeperClient::receive_loop() {
         }
         pending_.clear();
         listed_.set();
-        if (lost_handler_) lost_handler_();
+        for (const auto& handler : lost_handlers_) handler();
         co_return fail(std::move(received.error()));
     }
 }
@@ -254,12 +296,14 @@ void KeeperClient::dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds
             break;
         case KeeperMessage::started:
         case KeeperMessage::failed: {
-            if (pending_.empty() || pending_.front()->id != id) {
+            // A refusal may overtake the answers to those asked for before.
+            const auto asked = std::find_if(pending_.begin(), pending_.end(), [&](auto* p) { return p->id == id; });
+            if (asked == pending_.end()) {
                 log_error("the keeper answered a start that nobody asked for: " + id);
                 break;
             }
-            Pending* pending = pending_.front();
-            pending_.pop_front();
+            Pending* pending = *asked;
+            pending_.erase(asked);
             pending->started.pid = reply.pid;
             pending->started.pidfd = take(kFdPidfd);
             pending->error = reply.type == KeeperMessage::failed ? (reply.error != 0 ? reply.error : EIO) : 0;
@@ -271,18 +315,17 @@ void KeeperClient::dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds
             pending->answered.set();
             break;
         }
-        case KeeperMessage::exited:
-            if (!exit_handler_) {
-                early_exits_.push_back(KeeperExit{std::move(id), reply.wait_status, reply.exited_ns});
-            } else {
-                exit_handler_(KeeperExit{std::move(id), reply.wait_status, reply.exited_ns});
-            }
+        case KeeperMessage::exited: {
+            Exits& exits = (reply.state & kStateExec) != 0 ? exec_exits_ : exits_;
+            exits.tell(KeeperExit{std::move(id), reply.wait_status, reply.exited_ns});
             break;
+        }
         case KeeperMessage::listed: {
             KeeperHolding holding;
             holding.id = std::move(id);
             holding.pid = reply.pid;
-            holding.running = reply.state == kStateRunning;
+            holding.exec = (reply.state & kStateExec) != 0;
+            holding.running = (reply.state & kStateRunning) != 0;
             holding.wait_status = reply.wait_status;
             holding.started_at = reply.started_ns;
             holding.exited_at = reply.exited_ns;
@@ -290,7 +333,8 @@ void KeeperClient::dispatch(const KeeperReply& reply, std::vector<UniqueFd>& fds
             holding.held_stdout = take(kFdStdout);
             holding.held_stderr = take(kFdStderr);
             holding.pidfd = take(kFdPidfd);
-            holdings_.push_back(std::move(holding));
+            holding.note = take(kFdNote);
+            (holding.exec ? held_execs_ : holdings_).push_back(std::move(holding));
             break;
         }
         case KeeperMessage::list_end: listed_.set(); break;

@@ -35,15 +35,28 @@ Result<std::vector<LaunchRlimit>> rlimits_of(const ContainerSpec& spec) {
     return out;
 }
 
-std::vector<std::string> environment_of(const Container& c) {
+// As dockerd: a variable takes the place of the one of its name, a bare name takes it away.
+void override_environment(std::vector<std::string>& environment, const std::vector<std::string>& own) {
+    for (const std::string& variable : own) {
+        const std::size_t equals = variable.find('=');
+        const std::string name = variable.substr(0, equals) + "=";
+        const auto has_name = [&](const std::string& have) { return have.starts_with(name); };
+        const auto place = std::find_if(environment.begin(), environment.end(), has_name);
+        if (equals == std::string::npos) {
+            std::erase_if(environment, has_name);
+        } else if (place != environment.end()) {
+            *place = variable;
+        } else {
+            environment.push_back(variable);
+        }
+    }
+}
+
+std::vector<std::string> environment_of(const Container& c, bool tty) {
     std::vector<std::string> out = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                                     "HOSTNAME=" + c.spec.hostname};
-    if (c.spec.tty) out.emplace_back("TERM=xterm");
-    for (const std::string& variable : c.spec.env) {
-        const std::string name = variable.substr(0, variable.find('=') + 1);
-        std::erase_if(out, [&](const std::string& have) { return !name.empty() && have.starts_with(name); });
-        out.push_back(variable);
-    }
+    if (tty) out.emplace_back("TERM=xterm");
+    override_environment(out, c.spec.env);
     return out;
 }
 
@@ -219,6 +232,41 @@ Result<SeccompWish> seccomp_wish(const ContainerSpec& spec) {
     return wish;
 }
 
+namespace {
+
+// What all processes of a container have in common.
+Result<void> fill_process(const ContainerSpec& spec, ProcessInput& input) {
+    input.no_new_privs = forbids_new_privileges(spec);
+    TRY(input.rlimits, rlimits_of(spec));
+    input.oom_score_adj = static_cast<int>(spec.oom_score_adj);
+    TRY(input.groups_add, additional_groups(spec));
+    return {};
+}
+
+}  // namespace
+
+Result<ExecInput> make_exec_input(const Container& c, const ExecSpec& exec) {
+    ExecInput input;
+    TRY_VOID(fill_process(c.spec, input));
+    input.argv = exec.cmd;
+    input.env = environment_of(c, exec.tty);
+    override_environment(input.env, exec.env);
+    input.cwd = exec.working_dir.empty() ? "/" : exec.working_dir;
+    input.make_cwd = false;
+    input.user = exec.user;
+    const bool privileged = exec.privileged || c.spec.privileged;
+    TRY(input.capabilities, container_capabilities(c.spec.cap_add, c.spec.cap_drop, c.spec.privileged));
+    if (privileged) input.capabilities = all_capabilities();
+    input.tty = exec.tty;
+    if (exec.console_size) {
+        input.rows = exec.console_size->rows;
+        input.columns = exec.console_size->columns;
+    }
+    if (input.cwd[0] != '/')
+        return fail(ErrorKind::internal, "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown");
+    return input;
+}
+
 Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsPlan& rootfs,
                                       const LaunchContext& context) {
     const ContainerSpec& spec = c.spec;
@@ -228,7 +276,8 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.argv = spec.entrypoint;
     input.argv.insert(input.argv.end(), spec.cmd.begin(), spec.cmd.end());
     if (input.argv.empty()) return fail(ErrorKind::invalid, "no command specified");
-    input.env = environment_of(c);
+    TRY_VOID(fill_process(spec, input));
+    input.env = environment_of(c, spec.tty);
     input.cwd = spec.working_dir.empty() ? "/" : spec.working_dir;
     input.user = spec.user;
     input.hostname = spec.hostname;
@@ -246,9 +295,6 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     TRY(const SeccompWish wish, seccomp_wish(spec));
     input.capabilities = wish.capabilities;
     if (wish.confined) input.seccomp_bpf = context.seccomp_filter;
-    input.no_new_privs = forbids_new_privileges(spec);
-    TRY(input.rlimits, rlimits_of(spec));
-    input.oom_score_adj = static_cast<int>(spec.oom_score_adj);
     input.cgroups = container_cgroups(*context.cgroups, context.cgroup_parent, c.id, limits_of(spec));
     input.cgroup_v2 = context.cgroups->v2;
     input.host_network = spec.network_mode == "host";
@@ -256,7 +302,6 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.host_ipc = spec.ipc_mode == "host";
     input.host_uts = spec.uts_mode == "host";
     input.cgroup_namespace = spec.cgroupns_mode != "host";
-    TRY(input.groups_add, additional_groups(spec));
     if (spec.privileged) add_host_devices("/dev", input.devices);
     apply_masks(spec, input);
     input.sysctls.assign(spec.sysctls.begin(), spec.sysctls.end());

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "engine/runtime/container.h"
+#include "engine/runtime/exec.h"
 #include "engine/runtime/linux/cgroup.h"
+#include "engine/runtime/linux/exec_plan.h"
 #include "engine/runtime/linux/launch_plan.h"
 #include "engine/storage/storage_backend.h"
 
@@ -25,6 +27,9 @@ struct SeccompWish {
     std::uint64_t capabilities = 0;
 };
 Result<SeccompWish> seccomp_wish(const ContainerSpec& spec);
+
+// A further process of a running container: seccomp filter and control groups are the caller's to fill in.
+Result<ExecInput> make_exec_input(const Container& container, const ExecSpec& exec);
 
 Result<LaunchInput> make_launch_input(const Container& container, const storage::RootfsPlan& rootfs,
                                       const LaunchContext& context);

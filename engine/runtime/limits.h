@@ -13,5 +13,7 @@ constexpr std::int64_t kMemoryMinimum = std::int64_t{6} << 20;
 constexpr std::int64_t kShmSizeDefault = std::int64_t{64} << 20;
 constexpr std::int64_t kLogFileBytesDefault = 100'000'000;
 constexpr int kLogFilesDefault = 3;
+constexpr std::size_t kExecsOfContainerMax = 10'000;  // that run or were never started; more: refused
+constexpr std::size_t kExecsEndedMax = 4096;          // kept for those who ask how they ended; then the oldest goes
 
 }  // namespace engine::runtime

@@ -10,26 +10,10 @@
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/launch_input.h"
+#include "engine/runtime/stdio.h"
 
 namespace engine::runtime {
 namespace {
-
-struct Pipe {
-    UniqueFd read_end;
-    UniqueFd write_end;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "making a pipe");
-    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
-
-// Both ends of the container's standard streams.
-struct Stdio {
-    UniqueFd child_in, child_out, child_err;
-    UniqueFd in, out, err;   // ours; with a pty `in` is the master and `out` a duplicate of it
-};
 
 Result<Stdio> make_terminal() {
     Stdio stdio;
@@ -129,8 +113,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     context.cgroups = &cgroups_;
     CO_TRY(const auto wish, seccomp_wish(c.spec));
     if (wish.confined) {
-        std::string profile = wish.profile;
-        CO_TRY(const auto filter, co_await seccomp_.filter(std::move(profile), wish.capabilities));
+        CO_TRY(const auto filter, co_await seccomp_filter(wish));
         context.seccomp_filter = *filter;
     }
     context.cgroup_parent = options_.cgroup_parent;

@@ -197,6 +197,7 @@ Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
     containers_.erase(container->id);
     publish(*container, "destroy");
     container->removed.set();
+    if (removed_) removed_(*container);
     container->exited.notify_all();
     co_return Result<void>{};
 }

@@ -32,6 +32,9 @@ class Units(unittest.TestCase):
     def test_keeper(self):
         self.run_binary('linux_keeper_test')
 
+    def test_keeper_exec(self):
+        self.run_binary('keeper_exec_test')
+
     def test_reactor(self):
         self.run_binary('reactor_loop_test')
 
@@ -112,6 +115,24 @@ class Version2(EngineCase):
         cid = self.start('busybox', 'sh', '-c', 'trap "exit 5" TERM; while true; do sleep 0.1; done')
         self.ok('stop', cid)
         self.assertEqual(self.ok('wait', cid), '5')
+
+    def test_exec(self):
+        cid = self.start('-m', '64m', 'busybox', 'sleep', '1000')
+        self.assertEqual(self.docker('exec', cid, 'sh', '-c', 'exit 5').returncode, 5)
+        self.assertEqual(self.ok('exec', '-u', 'user', cid, 'id', '-u'), '1000')
+        self.assertEqual(self.ok('exec', cid, 'cat', '/proc/self/cgroup'), '0::/')
+        self.ok('exec', '-d', cid, 'sleep', '1000')
+        self.assertEqual(len(self.value(cid, 'cgroup.procs').split()), 2)
+        self.ok('kill', cid)
+        harness.until(lambda: cid not in self.leftovers(), what='the control group is gone')
+
+    def test_exec_where_the_init_manages_groups(self):
+        """Its group's controllers are on for children: nobody may be in the group itself."""
+        cid = self.start('--privileged', 'busybox', 'sh', '-c',
+                         'cd /sys/fs/cgroup && mkdir init && echo 1 > init/cgroup.procs && '
+                         'echo +pids > cgroup.subtree_control && echo done; sleep 1000')
+        harness.until(lambda: 'done' in self.docker('logs', cid).stdout)
+        self.assertEqual(self.ok('exec', cid, 'cat', '/proc/self/cgroup'), '0::/init')
 
     def test_started_again_and_again(self):
         cid = self.start('busybox', 'sleep', '1000')

@@ -230,8 +230,8 @@ Result<void> Client::stream(std::string_view method, std::string_view path, cons
     TRY(const std::unique_ptr<Connection> connection, open(method, path));
     std::string refusal;
     const int status = connection->reply().status();
-    const BodySink keep = [&refusal](std::string_view bytes) -> Result<void> {
-        refusal.append(bytes);
+    const BodySink keep = [&refusal](std::string_view text) -> Result<void> {
+        refusal.append(text);
         return {};
     };
     for (bool more = true; more;) {
@@ -290,23 +290,26 @@ Result<void> Client::upload(std::string_view path, int source, const BodySink& s
     return {};
 }
 
-Result<Hijacked> Client::hijack(std::string_view path) {
-    TRY(const std::string bytes,
-        head("POST", path, "Content-Length: 0\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"));
+Result<Hijacked> Client::hijack(std::string_view path, std::string_view body) {
+    std::string headers = "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    if (!body.empty()) headers += "Content-Type: application/json\r\n";
+    headers += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
+    TRY(std::string bytes, head("POST", path, headers));
+    bytes.append(body);
     TRY(const std::unique_ptr<Connection> connection, connect());
     TRY_VOID(connection->send(bytes));
     TRY_VOID(connection->receive_head());
     const int status = connection->reply().status();
     if (status != 101 && status != 200) {
-        std::string body;
-        const BodySink keep = [&body](std::string_view more) -> Result<void> {
-            body.append(more);
+        std::string refusal;
+        const BodySink keep = [&refusal](std::string_view text) -> Result<void> {
+            refusal.append(text);
             return {};
         };
         for (bool more = true; more;) {
             TRY(more, connection->receive_some(keep));
         }
-        return fail(daemon_error(status, body));
+        return fail(daemon_error(status, refusal));
     }
     Hijacked hijacked;
     hijacked.early = connection->take_rest();

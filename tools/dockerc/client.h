@@ -83,7 +83,8 @@ public:
     // A request sent on a connection of its own whose head has been read (wait, logs -f).
     Result<std::unique_ptr<Connection>> open(std::string_view method, std::string_view path,
                                              std::string_view body = {});
-    Result<Hijacked> hijack(std::string_view path);
+    // `body`: JSON, when there is one.
+    Result<Hijacked> hijack(std::string_view path, std::string_view body = {});
 
 private:
     Result<std::unique_ptr<Connection>> connect();

@@ -18,18 +18,18 @@ using engine::ErrorKind;
 using engine::fail;
 using engine::json::Writer;
 
-// "NAME=value", or "NAME" alone taken from our own environment (nothing when it is not there).
+// "NAME=value", or "NAME" alone taken from our own environment; when it is not there, the engine takes it away.
 void add_env(std::vector<std::string>& out, const std::string& entry) {
-    if (entry.find('=') != std::string::npos) {
-        out.push_back(entry);
-    } else if (const char* value = std::getenv(entry.c_str())) {
-        out.push_back(entry + "=" + value);
-    }
+    const char* value = entry.find('=') == std::string::npos ? std::getenv(entry.c_str()) : nullptr;
+    out.push_back(value == nullptr ? entry : entry + "=" + value);
 }
 
-Result<std::vector<std::string>> environment(const ContainerOptions& options) {
+}  // namespace
+
+Result<std::vector<std::string>> environment(const std::vector<std::string>& files,
+                                             const std::vector<std::string>& entries) {
     std::vector<std::string> out;
-    for (const std::string& path : options.env_files) {
+    for (const std::string& path : files) {
         std::ifstream file(path);
         if (!file) return fail(ErrorKind::not_found, "open " + path + ": no such file or directory");
         for (std::string line; std::getline(file, line);) {
@@ -38,9 +38,11 @@ Result<std::vector<std::string>> environment(const ContainerOptions& options) {
             if (!line.empty() && line[0] != '#') add_env(out, line);
         }
     }
-    for (const std::string& entry : options.env) add_env(out, entry);
+    for (const std::string& entry : entries) add_env(out, entry);
     return out;
 }
+
+namespace {
 
 // "key=value" entries as an object; no "=" is an empty value.
 void write_pairs(Writer& json, std::string_view name, const std::vector<std::string>& pairs, char separator) {
@@ -247,7 +249,7 @@ Result<std::string> create_body(const ContainerOptions& o) {
     json.field("AttachStdin", o.interactive && !o.detach);
     json.field("AttachStdout", !o.detach).field("AttachStderr", !o.detach);
     json.field("Tty", o.tty).field("OpenStdin", o.interactive).field("StdinOnce", o.interactive && !o.detach);
-    TRY(const auto env, environment(o));
+    TRY(const auto env, environment(o.env_files, o.env));
     json.field("Env", env);
     if (o.command.empty())
         json.field_null("Cmd");

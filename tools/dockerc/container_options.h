@@ -22,6 +22,9 @@ struct ContainerOptions {
     std::vector<std::string> command;
 };
 
+// Of --env-file's files, then --env's entries: "NAME=value", or "NAME" alone where ours has no such variable.
+Result<std::vector<std::string>> environment(const std::vector<std::string>& files,
+                                             const std::vector<std::string>& entries);
 void add_container_options(CommandLine& line, ContainerOptions& options, bool run);
 Result<std::string> create_body(const ContainerOptions& options);
 

@@ -9,6 +9,7 @@ namespace dockerc {
 const std::vector<Command> commands = {
     {"attach", "[OPTIONS] CONTAINER", "Attach local standard streams to a running container", attach_command},
     {"create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", create_command},
+    {"exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Execute a command in a running container", exec_command},
     {"images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images", images_command},
     {"import", "[OPTIONS] file|- [REPOSITORY[:TAG]]", "Import a tarball to create an image", import_command},
     {"info", "[OPTIONS]", "Display system-wide information", info_command},

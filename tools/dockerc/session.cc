@@ -139,7 +139,7 @@ private:
         if (::read(signals_, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return;
         const int number = static_cast<int>(info.ssi_signo);
         if (number == SIGWINCH) {
-            if (options_.tty) session_resize(client_, options_.container);
+            if (options_.tty) session_resize(client_, options_.object);
             return;
         }
         if (options_.tty || !options_.signals) {  // ours to die of, with the terminal as it was
@@ -152,9 +152,8 @@ private:
             ::raise(number);
             return;
         }
-        engine::ignore_result(client_.request("POST", "/containers/" + options_.container +
-                                                          "/kill?signal=" + std::to_string(number)),
-                              "the container may have ended meanwhile");
+        engine::ignore_result(client_.request("POST", options_.object + "/kill?signal=" + std::to_string(number)),
+                              "it may have ended meanwhile");
     }
 
     Client& client_;
@@ -179,12 +178,12 @@ UniqueFd session_signals(const SessionOptions& options) {
     return signal_events(options.signals && !options.tty, options.tty);
 }
 
-void session_resize(Client& client, const std::string& container) {
+void session_resize(Client& client, const std::string& object) {
     winsize size{};
     if (!terminal_size(size)) return;
-    engine::ignore_result(client.request("POST", "/containers/" + container + "/resize?h=" +
-                                                     std::to_string(size.ws_row) + "&w=" + std::to_string(size.ws_col)),
-                          "the container may have ended meanwhile");
+    engine::ignore_result(client.request("POST", object + "/resize?h=" + std::to_string(size.ws_row) +
+                                                     "&w=" + std::to_string(size.ws_col)),
+                          "it may have ended meanwhile");
 }
 
 Result<SessionEnd> session_run(Client& client, Hijacked stream, const SessionOptions& options, int signals) {

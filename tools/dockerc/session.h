@@ -1,4 +1,4 @@
-// An attached container: its stream, our descriptors and signals in one poll loop.
+// An attached container or exec: its stream, our descriptors and signals in one poll loop.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace dockerc {
 
 struct SessionOptions {
-    std::string container;
+    std::string object;  // "/containers/NAME" or "/exec/ID"
     bool tty = false;
     bool input = false;   // pass our stdin on
     bool signals = true;  // pass our signals on (never with a tty)
@@ -21,8 +21,8 @@ enum class SessionEnd { stream_ended, detached };
 
 // Blocks the signals to be passed on; to be called before the container starts.
 UniqueFd session_signals(const SessionOptions& options);
-// Sets the container's terminal to the size of ours.
-void session_resize(Client& client, const std::string& container);
+// Sets the object's terminal to the size of ours.
+void session_resize(Client& client, const std::string& object);
 // Pumps until the engine ends the stream or the user detaches.
 Result<SessionEnd> session_run(Client& client, Hijacked stream, const SessionOptions& options, int signals);
 

@@ -1,6 +1,10 @@
-// dockercd-keeper SOCKET LOCK: the parent of all containers of one engine. It clones them out of a small address space,
-// reaps them, and holds their descriptors, so that an engine that went away finds everything again. See
+// dockercd-keeper SOCKET LOCK: the parent of all containers and execs of one engine. It clones them out of a small
+// address space, reaps them, and holds their descriptors, so that an engine that went away finds everything again. See
 // keeper_protocol.h for what it says and launch_child.cc for what its children do.
+//
+// An exec is cloned by a keeper that has, for the moment of the clone, the container's pid namespace as the one of its
+// children. A plain clone, neither CLONE_VM nor CLONE_VFORK: a container's process that may trace or signal its fellows
+// (CAP_SYS_PTRACE, CAP_KILL) sees the child before execve, and through it would have our memory, or stop us.
 //
 // /proc/self/exe: until execve a child's executable is the keeper's, and a container must never reach it in a form
 // that it could write (CVE-2019-5736). So the keeper re-executes itself from a sealed memfd before anything else, and
@@ -31,26 +35,29 @@
 #include <initializer_list>
 
 #include "engine/runtime/linux/keeper_protocol.h"
+#include "engine/runtime/linux/keeper_request.h"
 #include "engine/runtime/linux/launch_child.h"
 #include "engine/runtime/linux/plan.h"
 
 namespace engine::runtime {
 namespace {
 
-// ---- the table of containers: one mapping that grows, slots reused ----
+// ---- the table of containers and execs: one mapping that grows, slots reused; children do not inherit it ----
 
 constexpr uint32_t kNone = UINT32_MAX;
 
 enum Owed : uint8_t { kOweStarted = 1, kOweExited = 2, kOweListed = 4 };
 
-struct Container {
+struct Process {
     char id[kContainerIdLength];
     pid_t pid;  // 0: the slot is free; -1: the clone failed and FAILED is owed
     int pidfd;
     int fds[3];  // held copies: stdin, stdout, stderr
+    int note;
     int wait_status;
     int error;
     uint8_t owed;  // Owed: messages the engine has not been sent yet
+    bool exec;
     bool exited;
     bool forgotten;
     uint32_t next_owing;
@@ -58,7 +65,7 @@ struct Container {
     int64_t exited_ns;
 };
 
-Container* table = nullptr;
+Process* table = nullptr;
 uint32_t table_size = 0;
 uint32_t used = 0;
 uint32_t holding = 0;
@@ -70,7 +77,7 @@ bool goodbye_said = false;
 bool list_end_owed = false;
 int engine_fd = -1;
 
-alignas(8) char packet[sizeof(KeeperRequest) + kPlanInline];
+alignas(8) char packet[sizeof(KeeperRequest) + sizeof(KeeperExecTarget) + kPlanInline];
 
 int64_t now_ns() {
     timespec t{};
@@ -83,7 +90,7 @@ void close_fd(int& fd) {
     fd = -1;
 }
 
-Container* add() {
+Process* add() {
     for (uint32_t i = 0; holding < used && i < used; ++i) {
         if (table[i].pid == 0) return ++holding, &table[i];
     }
@@ -91,32 +98,34 @@ Container* add() {
         uint32_t larger = table_size == 0 ? 32 : table_size * 2;
         void* at =
             table_size == 0
-                ? mmap(nullptr, larger * sizeof(Container), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                : mremap(table, table_size * sizeof(Container), larger * sizeof(Container), MREMAP_MAYMOVE);
+                ? mmap(nullptr, larger * sizeof(Process), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                : mremap(table, table_size * sizeof(Process), larger * sizeof(Process), MREMAP_MAYMOVE);
         if (at == MAP_FAILED) return nullptr;
-        table = static_cast<Container*>(at);
+        table = static_cast<Process*>(at);
         table_size = larger;
+        madvise(table, table_size * sizeof(Process), MADV_DONTFORK);
     }
     ++holding;
     return &table[used++];
 }
 
-void drop(Container& c) {
+void drop(Process& c) {
     close_fd(c.pidfd);
+    close_fd(c.note);
     for (int& fd : c.fds) close_fd(fd);
     c.pid = 0;
     --holding;
     while (used != 0 && table[used - 1].pid == 0 && table[used - 1].owed == 0) --used;
 }
 
-Container* find(const char* id) {
+Process* find(const char* id) {
     for (uint32_t i = 0; i < used; ++i) {
         if (table[i].pid != 0 && memcmp(table[i].id, id, kContainerIdLength) == 0) return &table[i];
     }
     return nullptr;
 }
 
-void owe(Container& c, uint8_t what) {
+void owe(Process& c, uint8_t what) {
     if (engine_fd < 0) return;  // the next engine asks with LIST
     bool queued = c.owed != 0;
     c.owed |= what;
@@ -152,29 +161,29 @@ bool send_reply(const KeeperReply& reply, const int* fds, int fd_count) {
     return sendmsg(engine_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-KeeperReply reply_about(const Container& c, KeeperMessage type) {
+KeeperReply reply_about(const Process& c, KeeperMessage type) {
     KeeperReply reply{};
     reply.type = type;
     memcpy(reply.id, c.id, kContainerIdLength);
     reply.pid = c.pid;
     reply.error = c.error;
     reply.wait_status = c.wait_status;
-    reply.state = c.exited ? kStateExited : kStateRunning;
+    reply.state = (c.exited ? kStateExited : kStateRunning) | (c.exec ? uint32_t{kStateExec} : 0u);
     reply.started_ns = c.started_ns;
     reply.exited_ns = c.exited_ns;
     return reply;
 }
 
-bool send_started(const Container& c) {
+bool send_started(const Process& c) {
     if (c.pid < 0) return send_reply(reply_about(c, KeeperMessage::failed), nullptr, 0);
     KeeperReply reply = reply_about(c, KeeperMessage::started);
     reply.fds = kFdPidfd;
     return send_reply(reply, &c.pidfd, 1);
 }
 
-bool send_listed(const Container& c) {
+bool send_listed(const Process& c) {
     KeeperReply reply = reply_about(c, KeeperMessage::listed);
-    int fds[4];
+    int fds[5];
     int count = 0;
     for (int i = 0; i < 3; ++i) {
         if (c.fds[i] < 0) continue;
@@ -185,12 +194,16 @@ bool send_listed(const Container& c) {
         reply.fds |= kFdPidfd;
         fds[count++] = c.pidfd;
     }
+    if (c.note >= 0) {
+        reply.fds |= kFdNote;
+        fds[count++] = c.note;
+    }
     return send_reply(reply, fds, count);
 }
 
 void send_owed() {
     while (engine_fd >= 0 && owing_head != kNone) {
-        Container& c = table[owing_head];
+        Process& c = table[owing_head];
         if (c.owed & kOweListed) {
             if (!send_listed(c)) return;
             c.owed = 0;  // LISTED says everything the others would
@@ -224,39 +237,115 @@ void forget_owed() {
     list_end_owed = false;
 }
 
-// ---- containers ----
+// ---- containers and execs ----
 
-void start(const KeeperRequest& request, const char* plan, size_t size, int* fds) {
-    if (find(request.id) != nullptr || (fds[3] < 0)) {
-        KeeperReply reply{};
-        reply.type = KeeperMessage::failed;
-        memcpy(reply.id, request.id, kContainerIdLength);
-        reply.error = fds[3] < 0 ? EINVAL : EEXIST;
-        send_reply(reply, nullptr, 0);
-        return;
+// Refused before there is a slot for it. Answers of older requests have been sent, or the socket is full and the engine
+// finds the answer missing when it closes.
+void refuse(const KeeperRequest& request, int error) {
+    KeeperReply reply{};
+    reply.type = KeeperMessage::failed;
+    memcpy(reply.id, request.id, kContainerIdLength);
+    reply.error = error;
+    send_reply(reply, nullptr, 0);
+}
+
+bool has_ended(int pidfd) {
+    pollfd polled{pidfd, POLLIN, 0};
+    return poll(&polled, 1, 0) > 0;
+}
+
+long clone_child(uint64_t flags, int cgroup, int& pidfd) {
+    clone_args args{};
+    args.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+    args.pidfd = reinterpret_cast<uintptr_t>(&pidfd);
+    args.exit_signal = SIGCHLD;
+    if (cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = static_cast<uint64_t>(cgroup);
     }
-    Container* c = add();
-    if (c == nullptr) {
-        KeeperReply reply{};
-        reply.type = KeeperMessage::failed;
-        memcpy(reply.id, request.id, kContainerIdLength);
-        reply.error = ENOMEM;
-        send_reply(reply, nullptr, 0);
-        return;
+    return syscall(SYS_clone3, &args, sizeof args);
+}
+
+// v2: processes may not live in a group whose controllers are on for its children, which an init that manages groups of
+// its own does to the container's. Then an exec goes where that init is.
+int open_cgroup_of(pid_t pid) {
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (length <= 0) return -1;
+    text[length] = 0;
+    const char* line = strstr(text, "0::/");
+    if (line == nullptr) return -1;
+    char directory[4096];
+    int size = snprintf(directory, sizeof directory, "/sys/fs/cgroup%.*s", static_cast<int>(strcspn(line + 3, "\n")),
+                        line + 3);
+    if (size <= 0 || static_cast<size_t>(size) >= sizeof directory) return -1;
+    return open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+// A plan that came as a file.
+struct MappedPlan {
+    explicit MappedPlan(int fd) {
+        struct stat st {};
+        if (fstat(fd, &st) != 0 || st.st_size <= 0 || static_cast<size_t>(st.st_size) > kPlanLimit) return;
+        size = static_cast<size_t>(st.st_size);
+        void* at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (at != MAP_FAILED) data = static_cast<const char*>(at);
     }
-    *c = Container{};
+    ~MappedPlan() {
+        if (data != nullptr) munmap(const_cast<char*>(data), size);
+    }
+    const char* data = nullptr;
+    size_t size = 0;
+};
+
+// Our own pid namespace: where children go but for the moment of an exec's clone.
+int own_pid_namespace = -1;
+
+// In the child: 0. `joined`: the container that an exec joins.
+long clone_joined(const Process* joined, uint64_t flags, int& cgroup, int& pidfd) {
+    if (joined == nullptr) return clone_child(flags, cgroup, pidfd);
+    if (setns(joined->pidfd, CLONE_NEWPID) != 0) return -1;
+    long pid = clone_child(flags, cgroup, pidfd);
+    if (pid < 0 && errno == EBUSY && cgroup >= 0) {
+        close_fd(cgroup);
+        cgroup = open_cgroup_of(joined->pid);
+        errno = EBUSY;
+        if (cgroup >= 0) pid = clone_child(flags, cgroup, pidfd);
+    }
+    if (pid == 0) return 0;
+    int error = errno;
+    if (setns(own_pid_namespace, CLONE_NEWPID) != 0) _exit(1);  // no container could be started right any more
+    if (pid < 0) errno = has_ended(joined->pidfd) ? ESRCH : error;
+    return pid;
+}
+
+// `joined`: none for a container's first process.
+void start(const KeeperRequest& request, const Process* joined, const char* plan, size_t size, int* fds) {
+    if (find(request.id) != nullptr || fds[3] < 0) return refuse(request, fds[3] < 0 ? EINVAL : EEXIST);
+    const uint32_t joined_index = joined != nullptr ? static_cast<uint32_t>(joined - table) : 0;
+    Process* c = add();
+    if (c == nullptr) return refuse(request, ENOMEM);
+    if (joined != nullptr) joined = &table[joined_index];  // the table may have moved
+    *c = Process{};
     memcpy(c->id, request.id, kContainerIdLength);
     c->pid = -1;
     c->pidfd = -1;
+    c->exec = joined != nullptr;
     for (int i = 0; i < 3; ++i) {
         c->fds[i] = fds[4 + i];
         fds[4 + i] = -1;
     }
+    c->note = fds[10];
+    fds[10] = -1;
     c->started_ns = now_ns();
 
     int cgroup = -1;
     LaunchFailure failure{};
-    if (!plan_valid(plan, size)) {
+    if (plan == nullptr || !plan_valid(plan, size)) {
         c->error = EINVAL;
     } else if (c->error = launch_in_keeper(plan, size, cgroup, failure); c->error != 0) {
         ssize_t ignored = write(fds[3], &failure, sizeof failure);
@@ -264,18 +353,11 @@ void start(const KeeperRequest& request, const char* plan, size_t size, int* fds
     } else {
         PlanHeader header;
         memcpy(&header, plan, sizeof header);
-        clone_args args{};
         int pidfd = -1;
-        args.flags = header.clone_flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
-        args.pidfd = reinterpret_cast<uintptr_t>(&pidfd);
-        args.exit_signal = SIGCHLD;
-        if (cgroup >= 0) {
-            args.flags |= CLONE_INTO_CGROUP;
-            args.cgroup = static_cast<uint64_t>(cgroup);
-        }
-        long pid = syscall(SYS_clone3, &args, sizeof args);
+        const int target = joined != nullptr ? joined->pidfd : fds[8];
+        long pid = clone_joined(joined, header.clone_flags, cgroup, pidfd);
         if (pid == 0) {
-            ChildFds child{fds[0], fds[1], fds[2], fds[3], fds[8]};
+            ChildFds child{fds[0], fds[1], fds[2], fds[3], target};
             launch_child(plan, size, child);
         }
         if (pid < 0) {
@@ -289,13 +371,25 @@ void start(const KeeperRequest& request, const char* plan, size_t size, int* fds
     owe(*c, kOweStarted);
 }
 
+void start_requested(const DecodedRequest& in, int* fds) {
+    if (!in.sound) return refuse(in.request, EINVAL);
+    const Process* joined = nullptr;
+    if (in.request.type == KeeperMessage::exec) {
+        joined = find(in.container);
+        if (joined == nullptr || joined->exec || joined->pid <= 0 || joined->exited) return refuse(in.request, ESRCH);
+    }
+    if (fds[9] < 0) return start(in.request, joined, in.plan, in.plan_size, fds);
+    const MappedPlan mapped(fds[9]);
+    start(in.request, joined, mapped.data, mapped.size, fds);
+}
+
 void reap() {
     while (true) {
         int status = 0;
         pid_t pid = waitpid(-1, &status, WNOHANG);
         if (pid <= 0) return;
         for (uint32_t i = 0; i < used; ++i) {
-            Container& c = table[i];
+            Process& c = table[i];
             if (c.pid != pid || c.exited) continue;
             c.exited = true;
             c.wait_status = status;
@@ -313,26 +407,19 @@ void drop_engine() {
     forget_owed();
 }
 
-void handle(const KeeperRequest& request, size_t length, int* fds) {
+void handle(const DecodedRequest& in, int* fds) {
+    const KeeperRequest& request = in.request;
     switch (request.type) {
-        case KeeperMessage::start: {
-            if (fds[9] >= 0) {
-                struct stat st {};
-                if (fstat(fds[9], &st) != 0 || st.st_size <= 0 || static_cast<size_t>(st.st_size) > kPlanLimit) break;
-                size_t size = static_cast<size_t>(st.st_size);
-                void* plan = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fds[9], 0);
-                if (plan == MAP_FAILED) break;
-                start(request, static_cast<const char*>(plan), size, fds);
-                munmap(plan, size);
-            } else {
-                size_t size = length - sizeof request;
-                if (size < request.plan_length) break;
-                start(request, packet + sizeof request, request.plan_length, fds);
+        case KeeperMessage::start:
+        case KeeperMessage::exec: start_requested(in, fds); break;
+        case KeeperMessage::hold:
+            if (Process* c = find(request.id); c != nullptr && c->fds[0] < 0) {
+                c->fds[0] = fds[4];
+                fds[4] = -1;
             }
             break;
-        }
         case KeeperMessage::forget:
-            if (Container* c = find(request.id); c != nullptr && c->exited) {
+            if (Process* c = find(request.id); c != nullptr && c->exited) {
                 if (c->owed == 0) {
                     drop(*c);
                 } else {
@@ -341,7 +428,7 @@ void handle(const KeeperRequest& request, size_t length, int* fds) {
             }
             break;
         case KeeperMessage::close_stdin:
-            if (Container* c = find(request.id); c != nullptr) close_fd(c->fds[0]);
+            if (Process* c = find(request.id); c != nullptr) close_fd(c->fds[0]);
             break;
         case KeeperMessage::list:
             for (uint32_t i = 0; i < used; ++i) {
@@ -377,17 +464,17 @@ bool receive() {
         count = static_cast<int>((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         memcpy(received, CMSG_DATA(h), static_cast<size_t>(count) * sizeof(int));
     }
-    KeeperRequest request{};
+    DecodedRequest in;
     int fds[kKeeperFdKinds];
     for (int& fd : fds) fd = -1;
-    bool sound = static_cast<size_t>(length) >= sizeof request && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-    if (sound) memcpy(&request, packet, sizeof request);
+    bool whole = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+                 decode_request(packet, static_cast<size_t>(length), in);
     int next = 0;
-    for (int bit = 0; sound && bit < kKeeperFdKinds; ++bit) {
-        if ((request.fds >> bit & 1) && next < count) fds[bit] = received[next++];
+    for (int bit = 0; whole && bit < kKeeperFdKinds; ++bit) {
+        if ((in.request.fds >> bit & 1) && next < count) fds[bit] = received[next++];
     }
     for (; next < count; ++next) close(received[next]);
-    if (sound) handle(request, static_cast<size_t>(length), fds);
+    if (whole) handle(in, fds);
     for (int& fd : fds) close_fd(fd);
     return true;
 }
@@ -532,6 +619,8 @@ int run(int argc, char** argv) {
     const unsigned long defaults[4] = {};
     for (int number = 1; number < 65; ++number) syscall(SYS_rt_sigaction, number, defaults, nullptr, 8);
     for (int number : {SIGPIPE, SIGHUP, SIGINT}) signal(number, [](int) {});
+    own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (own_pid_namespace < 0) _exit(1);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     serve(listener, signals);
 }

@@ -2,9 +2,13 @@
 // ends include this header; it is pure and needs no library. Descriptors travel by SCM_RIGHTS in the order of their
 // bits in `fds`, lowest bit first.
 //
-//   engine -> keeper   START id fds plan   FORGET id   CLOSE_STDIN id   LIST   GOODBYE
-//   keeper -> engine   HELLO on accept; STARTED pid (+pidfd) or FAILED errno for each START; EXITED id status time;
-//                      LISTED for each container it holds (+fds), then LIST_END
+//   engine -> keeper   START id fds plan   EXEC id fds container plan   HOLD id fd   FORGET id   CLOSE_STDIN id
+//                      LIST   GOODBYE
+//   keeper -> engine   HELLO on accept; STARTED pid (+pidfd) or FAILED errno for each START and EXEC; EXITED id status
+//                      time; LISTED for each container and exec it holds (+fds), then LIST_END
+//
+// START makes a container's first process, EXEC a process joined to a container that runs. Both are held under an id
+// of their own until they are forgotten.
 //
 // `dockercd-keeper SOCKET LOCK` returns 0 when the socket listens (the keeper itself goes on in the background), 3 when
 // another keeper holds LOCK, 1 with a sentence on stderr otherwise. One engine at a time: a new connection replaces
@@ -18,7 +22,9 @@ namespace engine::runtime {
 
 // Said in HELLO. A keeper outlives engines: a newer engine speaks to every keeper from the oldest version on. Raised
 // when a message changes; the oldest when a version's containers can no longer be taken over.
-constexpr uint32_t kKeeperVersion = 1;
+// 2: EXEC and HOLD, notes.
+constexpr uint32_t kKeeperVersion = 2;
+constexpr uint32_t kKeeperVersionExec = 2;  // the first that knows EXEC
 constexpr uint32_t kKeeperVersionOldest = 1;
 constexpr size_t kContainerIdLength = 64;
 constexpr size_t kPlanInline = 64 * 1024;      // a longer plan travels in a memfd (kFdPlan)
@@ -31,6 +37,8 @@ enum class KeeperMessage : uint32_t {
     close_stdin,  // close the held copy of the container's stdin
     list,
     goodbye,      // the engine leaves for good: the keeper ends when it holds nothing
+    exec,         // KeeperExecTarget follows the request, then the plan
+    hold,         // kFdStdin: the pty master that an exec's child has made and sent to the engine
     // keeper -> engine
     hello = 100,
     started,
@@ -57,9 +65,12 @@ enum KeeperFd : uint32_t {
     kFdPidfd = 1u << 7,
     // START
     kFdNetns = 1u << 8,  // the network namespace that PlanOp::setns_fd enters
+    // START and EXEC
     kFdPlan = 1u << 9,   // the plan in a memfd instead of behind the struct
+    // EXEC and LISTED: what the next engine needs to know of it, in a memfd. The keeper does not look inside.
+    kFdNote = 1u << 10,
 };
-constexpr int kKeeperFdKinds = 10;
+constexpr int kKeeperFdKinds = 11;
 constexpr uint32_t kFdHeld = kFdStdin | kFdStdout | kFdStderr;
 
 // engine -> keeper; START is followed in the same packet by `plan_length` bytes unless kFdPlan is set.
@@ -72,7 +83,16 @@ struct KeeperRequest {
 };
 static_assert(sizeof(KeeperRequest) == 80);
 
-enum KeeperState : uint32_t { kStateRunning = 1, kStateExited = 2 };
+// Behind the request of EXEC.
+struct KeeperExecTarget {
+    char container[kContainerIdLength];
+};
+
+enum KeeperState : uint32_t {
+    kStateRunning = 1,
+    kStateExited = 2,
+    kStateExec = 1u << 8,  // beside one of these: it is an exec
+};
 
 // keeper -> engine
 struct KeeperReply {
@@ -82,13 +102,16 @@ struct KeeperReply {
     int32_t pid;          // STARTED, LISTED, EXITED
     int32_t error;        // FAILED: errno of the clone or of an operation done in the keeper; HELLO: 0
     int32_t wait_status;  // EXITED, LISTED: as of waitpid(2)
-    uint32_t state;       // LISTED: KeeperState; HELLO: kKeeperVersion; LIST_END: number of containers
+    uint32_t state;       // LISTED, EXITED: KeeperState; HELLO: kKeeperVersion; LIST_END: number of containers
     int64_t started_ns;   // CLOCK_REALTIME of the clone
     int64_t exited_ns;    // CLOCK_REALTIME when reaped; 0 while running
 };
 static_assert(sizeof(KeeperReply) == 104);
 
-// What a child that cannot go on writes to the status pipe before _exit(127).
+// What a child that cannot go on writes to the status pipe before _exit(127). With op_index kTerminalMade it is no
+// failure: the descriptor that comes with it is the master of the terminal (PlanOp::pty; the status pipe is a socket
+// then).
+constexpr uint32_t kTerminalMade = UINT32_MAX;
 struct LaunchFailure {
     uint32_t op_index;  // index of the operation in the plan
     uint32_t step;      // LaunchStep
@@ -116,6 +139,8 @@ enum class LaunchStep : uint32_t {
     stdio,             // placing the standard descriptors
     not_found_in_path, // execve: no candidate in PATH
     tty,
+    outside_root,      // the working directory is not below the container's root
+    null_device,       // the container's /dev/null
 };
 
 }  // namespace engine::runtime

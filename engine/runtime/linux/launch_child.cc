@@ -26,6 +26,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "engine/runtime/linux/launch_child_stdio.h"
 #include "engine/runtime/linux/passwd.h"
 #include "engine/runtime/linux/plan.h"
 
@@ -42,7 +43,7 @@ constexpr size_t kTextLimit = 1 << 20;  // /etc/passwd and /etc/group are read u
 constexpr size_t kVectorLimit = 32768;  // argv or envp
 
 int status_fd = -1;
-int netns_fd = -1;
+int target_fd = -1;  // a network namespace or a pidfd: see ChildFds
 uint32_t op_index = 0;
 int slots[kBindSlots];
 
@@ -390,6 +391,8 @@ void drop_bounding(uint64_t keep) {
 }
 
 void become() {
+    int error = localize_null();
+    if (error != 0) die(LaunchStep::null_device, error);
     gid_t groups[kMaxGroups];
     for (size_t i = 0; i < user.group_count; ++i) groups[i] = user.groups[i];
     if (user.uid != 0) {
@@ -408,7 +411,7 @@ void become() {
     if (syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0) die(LaunchStep::set_uid, errno);
     if (user.uid != 0) {
         uint64_t kept = permitted_capabilities();
-        int error = set_capabilities(kept, kept, 0);
+        error = set_capabilities(kept, kept, 0);
         if (error != 0) die(LaunchStep::set_caps, error);
     }
 }
@@ -441,15 +444,56 @@ void install_seccomp(PlanReader& in) {
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0) die(LaunchStep::call, errno);
 }
 
-void change_directory(PlanReader& in) {
+void change_directory(PlanReader& in, uint16_t flags) {
     uint64_t mode = in.number();
     const char* path = in.string();
     if (!in.ok()) die(LaunchStep::bad_plan, EINVAL);
-    if (chdir(path) == 0) return;
-    if (errno != ENOENT) die(LaunchStep::call, errno);
-    int error = make_parents(path, static_cast<mode_t>(mode), true);
-    if (error != 0) die(LaunchStep::make_target, error);
-    if (chdir(path) != 0) die(LaunchStep::call, errno);
+    if (chdir(path) != 0) {
+        if (errno != ENOENT || (flags & kOpMustExist)) die(LaunchStep::call, errno);
+        int error = make_parents(path, static_cast<mode_t>(mode), true);
+        if (error != 0) die(LaunchStep::make_target, error);
+        if (chdir(path) != 0) die(LaunchStep::call, errno);
+    }
+    // Nothing of the host is open here; if something were, /proc/self/fd could lead to it (CVE-2024-21626).
+    char where[4096];
+    long length = syscall(SYS_getcwd, where, sizeof where);
+    if (length > 0 ? where[0] != '/' : errno != ERANGE) die(LaunchStep::outside_root, length > 0 ? EACCES : errno);
+}
+
+void join(PlanReader& in) {
+    uint64_t flags = in.number();
+    if (!in.ok()) die(LaunchStep::bad_plan, EINVAL);
+    if (setns(target_fd, static_cast<int>(flags)) != 0) die(LaunchStep::call, errno);
+    close(target_fd);
+    target_fd = -1;
+}
+
+void open_own_terminal(PlanReader& in) {
+    unsigned rows = static_cast<unsigned>(in.number());
+    unsigned columns = static_cast<unsigned>(in.number());
+    if (!in.ok()) die(LaunchStep::bad_plan, EINVAL);
+    int error = make_terminal(rows, columns, status_fd);
+    if (error != 0) die(LaunchStep::tty, error);
+}
+
+// What stands at `file` can be executed as far as can be seen: 0 or an errno, and where it comes from.
+int executable(const char* file, LaunchStep& step) {
+    struct stat st {};
+    step = LaunchStep::open_target;
+    if (stat(file, &st) != 0) return errno;
+    step = LaunchStep::call;
+    if (S_ISDIR(st.st_mode)) return EISDIR;
+    return (st.st_mode & 0111) != 0 && faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0 ? 0 : EACCES;
+}
+
+// From here on a failure is the process's own, told on its stderr: as it is with runc, which has looked, too, and has
+// said that the process runs.
+[[noreturn]] void become_program(const char* file, char* const* argv, char* const* envp) {
+    execve(file, argv, envp);
+    const char* why = strerror(errno);
+    bool plain = why[0] >= 'A' && why[0] <= 'Z' && !(why[1] >= 'A' && why[1] <= 'Z');
+    dprintf(2, "exec %s: %c%s\n", file, plain ? why[0] - 'A' + 'a' : why[0], why + 1);
+    _exit(255);
 }
 
 [[noreturn]] void exec(PlanReader& in) {
@@ -474,9 +518,11 @@ void change_directory(PlanReader& in) {
     auto envp = const_cast<char* const*>(env);
 
     const char* file = args[0];
+    LaunchStep step{};
     if (strchr(file, '/') != nullptr) {
-        execve(file, argv, envp);
-        die(LaunchStep::call, errno);
+        int error = executable(file, step);
+        if (error != 0) die(step, error);
+        become_program(file, argv, envp);
     }
     if (file[0] == 0 || path == nullptr) die(LaunchStep::not_found_in_path, ENOENT);
     while (true) {
@@ -485,9 +531,8 @@ void change_directory(PlanReader& in) {
         int length = end == path ? snprintf(candidate, sizeof candidate, "./%s", file)
                                  : snprintf(candidate, sizeof candidate, "%.*s/%s", static_cast<int>(end - path), path,
                                             file);
-        if (length > 0 && static_cast<size_t>(length) < sizeof candidate) {
-            execve(candidate, argv, envp);
-            if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) die(LaunchStep::call, errno);
+        if (length > 0 && static_cast<size_t>(length) < sizeof candidate && executable(candidate, step) == 0) {
+            become_program(candidate, argv, envp);
         }
         if (*end == 0) break;
         path = end + 1;
@@ -534,7 +579,7 @@ int run(const PlanStep& step) {
         case PlanOp::setns_fd: {
             uint64_t type = in.number();
             checked();
-            return outcome(setns(netns_fd, static_cast<int>(type)));
+            return outcome(setns(target_fd, static_cast<int>(type)));
         }
         case PlanOp::propagation: {
             uint64_t flags = in.number();
@@ -605,7 +650,7 @@ int run(const PlanStep& step) {
             umask(static_cast<mode_t>(bits));
             return 0;
         }
-        case PlanOp::directory: return change_directory(in), 0;
+        case PlanOp::directory: return change_directory(in, step.flags), 0;
         case PlanOp::user: return find_user(in), 0;
         case PlanOp::bounding: {
             uint64_t keep = in.number();
@@ -617,6 +662,8 @@ int run(const PlanStep& step) {
         case PlanOp::no_new_privs: return outcome(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
         case PlanOp::seccomp: return install_seccomp(in), 0;
         case PlanOp::exec: exec(in);
+        case PlanOp::join: return join(in), 0;
+        case PlanOp::pty: return open_own_terminal(in), 0;
         case PlanOp::last_: break;
     }
     die(LaunchStep::bad_plan, EINVAL);
@@ -624,11 +671,18 @@ int run(const PlanStep& step) {
 
 // 0, 1, 2 and the two descriptors the child still needs; everything else is closed here.
 void place_descriptors(const ChildFds& fds, bool tty) {
-    int from[5] = {fds.in, tty ? fds.in : fds.out, tty ? fds.in : fds.err, fds.status, fds.netns};
+    int from[5] = {fds.in, tty ? fds.in : fds.out, tty ? fds.in : fds.err, fds.status, fds.target};
+    int null = -1;
+    for (int i = 0; i < 3; ++i) {
+        if (from[i] >= 0) continue;
+        if (null < 0) null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null < 0) die(LaunchStep::stdio, errno);
+        from[i] = null;
+    }
     // Above everything that will be overwritten, so that no dup2 hits a source.
     for (int i = 0; i < 5; ++i) {
-        if (from[i] < 0 && i >= 3) continue;
-        from[i] = from[i] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : fcntl(from[i], F_DUPFD_CLOEXEC, 16);
+        if (from[i] < 0) continue;
+        from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 16);
         if (from[i] < 0) die(LaunchStep::stdio, errno);
     }
     for (int i = 0; i < 3; ++i) {
@@ -639,7 +693,7 @@ void place_descriptors(const ChildFds& fds, bool tty) {
     unsigned first_free = 4;
     if (from[4] >= 0) {
         if (dup3(from[4], 4, O_CLOEXEC) < 0) die(LaunchStep::stdio, errno);
-        netns_fd = 4;
+        target_fd = 4;
         first_free = 5;
     }
     if (syscall(SYS_close_range, first_free, ~0u, 0) != 0) die(LaunchStep::stdio, errno);

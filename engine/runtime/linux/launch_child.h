@@ -11,7 +11,7 @@ namespace engine::runtime {
 struct ChildFds {
     int in = -1, out = -1, err = -1;  // -1: /dev/null
     int status = -1;
-    int netns = -1;
+    int target = -1;  // START: the network namespace; EXEC: a pidfd of the container's first process
 };
 
 // Replays a valid plan and becomes the container's first process. Reports the failing operation on fds.status.

@@ -32,29 +32,10 @@ struct Node {
 constexpr Node kNodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
                            {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
 
-bool contains_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
-
-Result<void> check_text(std::string_view text, std::string_view what) {
-    if (!contains_nul(text)) return {};
-    return fail(ErrorKind::invalid, std::string(what) + " contains a NUL byte");
-}
-
 Result<void> check_input(const LaunchInput& in) {
-    if (in.argv.empty()) return fail(ErrorKind::invalid, "no command specified");
-    for (const auto& text : in.argv) {
-        TRY_VOID(check_text(text, "command"));
-    }
-    for (const auto& text : in.env) {
-        TRY_VOID(check_text(text, "environment variable"));
-    }
-    TRY_VOID(check_text(in.cwd, "working directory"));
-    TRY_VOID(check_text(in.user, "user"));
+    TRY_VOID(check_process(in));
     TRY_VOID(check_text(in.hostname, "hostname"));
     TRY_VOID(check_text(in.domainname, "domainname"));
-    if (in.cwd.empty() || in.cwd[0] != '/') {
-        return fail(ErrorKind::invalid,
-                    "the working directory '" + in.cwd + "' is invalid, it needs to be an absolute path");
-    }
     for (const auto& m : in.mounts) {
         TRY_VOID(check_text(m.source, "mount source"));
         TRY_VOID(check_text(m.destination, "mount destination"));
@@ -77,7 +58,6 @@ Result<void> check_input(const LaunchInput& in) {
         TRY_VOID(check_text(path, "path"));
     }
     }
-    if (in.groups_add.size() > 64) return fail(ErrorKind::invalid, "too many additional groups");
     return {};
 }
 
@@ -146,7 +126,7 @@ public:
         kernel_mounts();
         attach_mounts();
         masks();
-        identity();
+        add_process(plan_, in_);
         return std::move(plan_).finish();
     }
 
@@ -170,8 +150,7 @@ private:
                 plan_.add(PlanOp::write_file, {}, {c.directory + "/cgroup.procs", "0"});
             }
         }
-        plan_.add(PlanOp::write_file, {}, {"/proc/self/oom_score_adj", std::to_string(in_.oom_score_adj)},
-                  in_.oom_score_adj == 0 ? kOpIgnoreErrors : uint16_t{0});
+        add_oom_score(plan_, in_);
     }
 
     void namespaces() {
@@ -342,43 +321,6 @@ private:
         if (in_.read_only_rootfs) plan_.add(PlanOp::remount, {MOUNT_ATTR_RDONLY}, {"/"});
     }
 
-    void identity() {
-        for (const auto& r : in_.rlimits)
-            plan_.add(PlanOp::rlimit, {static_cast<uint64_t>(r.resource), r.soft, r.hard}, {});
-        plan_.begin(PlanOp::user);
-        plan_.number(in_.groups_add.size());
-        for (uint32_t group : in_.groups_add) plan_.number(group);
-        plan_.string(in_.user);
-        plan_.end();
-        plan_.add(PlanOp::directory, {0755}, {in_.cwd});
-        plan_.add(PlanOp::umask, {022}, {});
-        plan_.add(PlanOp::bounding, {in_.capabilities}, {});
-        plan_.add(PlanOp::become, {}, {});
-        if (in_.no_new_privs) {
-            // The filter comes last, when it needs no privilege any more.
-            plan_.add(PlanOp::capabilities, {in_.capabilities, 0, 0}, {});
-            plan_.add(PlanOp::no_new_privs, {}, {});
-            seccomp();
-        } else {
-            seccomp();
-            plan_.add(PlanOp::capabilities, {in_.capabilities, 0, 0}, {});
-        }
-        plan_.begin(PlanOp::exec);
-        plan_.number(in_.argv.size());
-        plan_.number(in_.env.size());
-        for (const auto& text : in_.argv) plan_.string(text);
-        for (const auto& text : in_.env) plan_.string(text);
-        plan_.end();
-    }
-
-    void seccomp() {
-        if (in_.seccomp_bpf.empty()) return;
-        plan_.begin(PlanOp::seccomp);
-        plan_.number(0);
-        plan_.bytes(in_.seccomp_bpf);
-        plan_.end();
-    }
-
     struct Attach {
         uint64_t slot, kind;
         std::string target;
@@ -416,12 +358,13 @@ Result<std::string> make_launch_plan(const LaunchInput& input) {
     return plan;
 }
 
-LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure) {
-    constexpr std::string_view kPrefix =
+LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure, LaunchKind kind) {
+    constexpr std::string_view kContainer =
         "failed to create task for container: failed to create shim task: OCI runtime create failed: "
         "runc create failed: unable to start container process: ";
+    constexpr std::string_view kExec = "OCI runtime exec failed: exec failed: unable to start container process: ";
     auto error = [&](const std::string& text, int code) {
-        return LaunchError{std::string(kPrefix) + text + ": unknown", code};
+        return LaunchError{std::string(kind == LaunchKind::exec ? kExec : kContainer) + text + ": unknown", code};
     };
     if (!plan_valid(plan.data(), plan.size())) return error("the launch plan is damaged", 128);
     PlanHeader header;
@@ -435,6 +378,8 @@ LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure
     const std::string why = errno_text(failure.error);
     if (where == LaunchStep::bad_plan) return error("the launch plan is damaged: " + why, 128);
     if (where == LaunchStep::stdio) return error("setting up standard streams: " + why, 128);
+    if (where == LaunchStep::null_device)
+        return error("error reopening /dev/null inside container: open /dev/null: " + why, 128);
 
     switch (step.code) {
         case PlanOp::exec: {
@@ -444,8 +389,9 @@ LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure
             if (where == LaunchStep::not_found_in_path) {
                 return error("exec: " + quoted(name) + ": executable file not found in $PATH", 127);
             }
-            if (failure.error == ENOENT || failure.error == ENOTDIR) {
-                return error("exec: " + quoted(name) + ": stat " + name + ": " + why, 127);
+            const bool missing = failure.error == ENOENT || failure.error == ENOTDIR;
+            if (where == LaunchStep::open_target || missing) {
+                return error("exec: " + quoted(name) + ": stat " + name + ": " + why, missing ? 127 : 126);
             }
             return error("exec: " + quoted(name) + ": " + why, 126);
         }
@@ -467,6 +413,9 @@ LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure
             in.number();
             std::string path = in.string();
             if (where == LaunchStep::make_target) return error("mkdir " + path + ": " + why, 127);
+            if (where == LaunchStep::outside_root)
+                return error("current working directory is outside of container mount namespace root -- possible "
+                             "container breakout detected", 128);
             return error("chdir to cwd (" + quoted(path) + ") set in config.json failed: " + why, 126);
         }
         case PlanOp::bind_open: {
@@ -523,11 +472,13 @@ LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure
         case PlanOp::hostname: return error("sethostname: " + why, 128);
         case PlanOp::domainname: return error("setdomainname: " + why, 128);
         case PlanOp::unshare:
+        case PlanOp::join:
         case PlanOp::setns_fd:
         case PlanOp::setns_path: return error("namespaces: " + why, 128);
         case PlanOp::loopback: return error("bringing up the loopback interface: " + why, 128);
         case PlanOp::pivot: return error("pivot_root: " + why, 128);
         case PlanOp::terminal:
+        case PlanOp::pty:
         case PlanOp::terminal_open: return error("setting up the console: " + why, 128);
         case PlanOp::bounding:
         case PlanOp::capabilities: return error("unable to apply caps: " + why, 126);

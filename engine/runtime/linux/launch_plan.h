@@ -9,6 +9,7 @@
 
 #include "engine/reactor/result.h"
 #include "engine/runtime/linux/keeper_protocol.h"
+#include "engine/runtime/linux/process_plan.h"
 
 namespace engine::runtime {
 
@@ -23,12 +24,6 @@ struct LaunchMount {
     bool read_only = false;
     bool recursive = true;
     Propagation propagation = Propagation::rprivate;
-};
-
-struct LaunchRlimit {
-    int resource = 0;  // RLIMIT_*
-    uint64_t soft = 0;
-    uint64_t hard = 0;
 };
 
 struct LaunchRootfs {
@@ -61,13 +56,8 @@ struct LaunchDevice {
     uint32_t major = 0, minor = 0;
 };
 
-struct LaunchInput {
+struct LaunchInput : ProcessInput {
     std::string id;
-    std::vector<std::string> argv;
-    std::vector<std::string> env;  // complete but for HOME
-    std::string cwd = "/";
-    std::string user;  // "", "name", "uid", "name:group", ...
-    std::vector<uint32_t> groups_add;
     std::string hostname;
     std::string domainname;
     bool tty = false;
@@ -79,12 +69,7 @@ struct LaunchInput {
     std::string hostname_path;
     std::string resolv_conf_path;
     uint64_t shm_size = 64 << 20;
-    uint64_t capabilities = 0;  // mask, see capabilities.h
     bool privileged = false;
-    std::string seccomp_bpf;  // sock_filter bytes; empty: unconfined
-    bool no_new_privs = false;
-    std::vector<LaunchRlimit> rlimits;
-    int oom_score_adj = 0;
     std::vector<LaunchCgroup> cgroups;
     bool cgroup_v2 = false;
     bool cgroup_namespace = true;
@@ -110,6 +95,8 @@ struct LaunchError {
     std::string message;  // as runc under dockerd says it
     int exit_code;        // 125, 126 or 127
 };
-LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure);
+enum class LaunchKind : unsigned char { container, exec };
+LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure,
+                             LaunchKind kind = LaunchKind::container);
 
 }  // namespace engine::runtime

@@ -72,6 +72,9 @@ enum class PlanOp : uint16_t {
     no_new_privs,  //
     seccomp,       // flags             bytes: struct sock_filter[]
     exec,          // n args, n env     args.., env..; PATH searched as the shell does
+    // Since keeper version 2, for EXEC only:
+    join,  // CLONE_NEW* flags     all these namespaces of the container's first process at once
+    pty,   // rows, columns        a terminal of the container's own devpts becomes 0, 1, 2; its master is sent away
     last_,
 };
 
@@ -82,6 +85,7 @@ constexpr uint16_t kOpParents = 1u << 2;  // make_dir, mount_fs: parents too
 constexpr uint16_t kOpNoSymlinks = 1u << 3;  // mount_fs: a symlink on the way is an error (/proc, /sys, /dev)
 constexpr uint16_t kOpMakeTarget = 1u << 4;  // mount_fs, bind_attach: create the mount point
 constexpr uint16_t kOpExistOk = 1u << 5;  // make_dir, make_node, symlink: existing is fine
+constexpr uint16_t kOpMustExist = 1u << 6;  // directory: a missing one is an error, not made
 
 constexpr uint64_t kBindDirectory = 0, kBindFile = 1, kBindAsSource = 2;
 constexpr uint32_t kBindSlots = 512;

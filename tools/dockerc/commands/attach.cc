@@ -29,7 +29,7 @@ int attach_command(const Command& command, Client& client, Arguments arguments) 
         std::fprintf(stderr, "cannot attach to a stopped container, start it first\n");
         return 1;
     }
-    SessionOptions session{name, json_bool(config, "Tty"), !no_stdin && json_bool(config, "OpenStdin"), sig_proxy,
+    SessionOptions session{path, json_bool(config, "Tty"), !no_stdin && json_bool(config, "OpenStdin"), sig_proxy,
                            *keys};
     if (session.tty && session.input && ::isatty(STDIN_FILENO) != 1) {
         std::fprintf(stderr, "the input device is not a TTY\n");
@@ -38,7 +38,7 @@ int attach_command(const Command& command, Client& client, Arguments arguments) 
     const UniqueFd signals = session_signals(session);
     auto attached = client.hijack(path + "/attach?stream=1&stdout=1&stderr=1" + (session.input ? "&stdin=1" : ""));
     if (!attached) return report(attached.error());
-    if (session.tty) session_resize(client, name);
+    if (session.tty) session_resize(client, path);
     const auto end = session_run(client, std::move(*attached), session, signals.get());
     if (!end) return report(end.error());
     if (*end == SessionEnd::detached) {

@@ -8,6 +8,7 @@ namespace dockerc {
 #define DOCKERC_COMMAND(name) int name##_command(const Command& command, Client& client, Arguments arguments)
 DOCKERC_COMMAND(attach);
 DOCKERC_COMMAND(create);
+DOCKERC_COMMAND(exec);
 DOCKERC_COMMAND(images);
 DOCKERC_COMMAND(import);
 DOCKERC_COMMAND(info);

@@ -61,7 +61,7 @@ int run_command(const Command& command, Client& client, Arguments arguments) {
         return 0;
     }
 
-    SessionOptions session{*id, options.tty, options.interactive, options.sig_proxy, *keys};
+    SessionOptions session{path, options.tty, options.interactive, options.sig_proxy, *keys};
     const UniqueFd signals = session_signals(session);
     Query streams;
     streams.add("stream", "1").add("stdin", options.interactive ? "1" : "").add("stdout", "1").add("stderr", "1");
@@ -72,7 +72,7 @@ int run_command(const Command& command, Client& client, Arguments arguments) {
     if (!wait) return report_usage(command, wait.error().message());
     if (const auto started = client.call("POST", path + "/start"); !started)
         return report_usage(command, started.error().message(), start_failure_code(started.error().message()));
-    if (options.tty) session_resize(client, *id);
+    if (options.tty) session_resize(client, path);
     const auto end = session_run(client, std::move(*attached), session, signals.get());
     if (!end) return report_usage(command, end.error().message());
     if (*end == SessionEnd::detached) return 0;

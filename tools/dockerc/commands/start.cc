@@ -33,7 +33,7 @@ int start_command(const Command& command, Client& client, Arguments arguments) {
     if (!document.parse(*about) || !json_member(document.root(), "Config", config)) return 1;
     JsonValue host;
     const bool removed = json_member(document.root(), "HostConfig", host) && json_bool(host, "AutoRemove");
-    SessionOptions session{url_escape(line.words.front()), json_bool(config, "Tty"),
+    SessionOptions session{path, json_bool(config, "Tty"),
                            interactive && json_bool(config, "OpenStdin"), sig_proxy, *keys};
     const UniqueFd signals = session_signals(session);
     auto attached = client.hijack(path + "/attach?stream=1&stdout=1&stderr=1" + (session.input ? "&stdin=1" : ""));
@@ -41,7 +41,7 @@ int start_command(const Command& command, Client& client, Arguments arguments) {
     auto wait = client.open("POST", path + "/wait?condition=" + (removed ? "removed" : "next-exit"));
     if (!wait) return report(wait.error());
     if (const auto started = client.call("POST", path + "/start"); !started) return report(started.error());
-    if (session.tty) session_resize(client, session.container);
+    if (session.tty) session_resize(client, path);
     const auto end = session_run(client, std::move(*attached), session, signals.get());
     if (!end) return report(end.error());
     if (*end == SessionEnd::detached) return 0;
