@@ -229,6 +229,7 @@ Task<void> Engine::open_services() {
     container_options.data_root = data;
     container_options.exec_root = options_.exec_root;
     container_options.worker_path = self;
+    container_options.init_path = std::filesystem::path(self).parent_path() / "dockercd-init";
     container_options.cgroup_parent = options_.cgroup_parent;
     CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_, events_));
     execs_ = std::make_unique<runtime::ExecService>(*containers_, *keeper_);
@@ -241,6 +242,7 @@ Task<void> Engine::open_services() {
     services_.events = &events_;
     services_.containers = containers_.get();
     services_.execs = execs_.get();
+    containers_->begin();
     co_return Result<void>{};
 }
 

@@ -1,11 +1,11 @@
 #include "engine/api/container_filters.h"
 
-#include <regex.h>
-
 #include <algorithm>
 #include <charconv>
 #include <set>
 
+#include "engine/api/go_pattern.h"
+#include "engine/api/time_parameter.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_view.h"
 
@@ -15,42 +15,20 @@ namespace {
 using runtime::Container;
 using ContainerPointer = std::shared_ptr<Container>;
 
-constexpr std::size_t pattern_bytes_max = 512;  // of a name or id filter
-
-// dockerd matches names and ids by regular expression, the whole text always matches itself.
+// dockerd matches names by regular expression. No pattern matches everything.
 class Patterns {
 public:
-    static Result<Patterns> of(const std::vector<std::string>& values) {
-        Patterns out;
-        for (const std::string& value : values) {
-            if (value.size() > pattern_bytes_max)
-                return fail(ErrorKind::invalid, "invalid filter: a pattern is too long");
-            auto compiled = std::unique_ptr<regex_t, Free>(new regex_t{});
-            if (regcomp(compiled.get(), value.c_str(), REG_EXTENDED | REG_NOSUB) != 0) delete compiled.release();
-            out.values_.push_back({value, std::move(compiled)});
-        }
-        return out;
+    Patterns() = default;
+    explicit Patterns(const std::vector<std::string>& values) {
+        for (const std::string& value : values) values_.emplace_back(value);
     }
-    // No pattern matches everything.
     bool match(const std::string& text) const {
-        return values_.empty() || std::any_of(values_.begin(), values_.end(), [&](const Value& value) {
-                   return value.text == text ||
-                          (value.compiled && regexec(value.compiled.get(), text.c_str(), 0, nullptr, 0) == 0);
-               });
+        return values_.empty() ||
+               std::any_of(values_.begin(), values_.end(), [&](const GoPattern& p) { return p.matches(text); });
     }
 
 private:
-    struct Free {
-        void operator()(regex_t* r) const {
-            regfree(r);
-            delete r;
-        }
-    };
-    struct Value {
-        std::string text;
-        std::unique_ptr<regex_t, Free> compiled;
-    };
-    std::vector<Value> values_;
+    std::vector<GoPattern> values_;
 };
 
 tl::unexpected<Error> invalid_filter(std::string_view name, std::string_view value) {
@@ -63,10 +41,27 @@ Result<std::set<int>> exit_codes(const Filters& filters) {
         int code = 0;
         const auto parsed = std::from_chars(text.data(), text.data() + text.size(), code);
         if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
-            return fail(ErrorKind::invalid, "strconv.Atoi: parsing \"" + text + "\": invalid syntax");
+            return fail(ErrorKind::invalid, "invalid filter 'exited=" + text + "': strconv.Atoi: parsing \"" + text +
+                                                "\": invalid syntax");
         out.insert(code);
     }
     return out;
+}
+
+// There are no tasks without swarm: asking for them lists nothing.
+Result<bool> tasks_only(const Filters& filters) {
+    if (!filters.contains("is-task")) return false;
+    const auto& values = filter_values(filters, "is-task");
+    const auto has = [&](const char* a, const char* b) {
+        return std::any_of(values.begin(), values.end(), [&](const std::string& v) { return v == a || v == b; });
+    };
+    const bool yes = has("1", "true");
+    const bool no = has("0", "false");
+    if (yes != no) return yes;
+    if (values.empty()) return fail(ErrorKind::invalid, "invalid filter 'is-task'");
+    std::string list;
+    for (const std::string& value : values) list.append(list.empty() ? "" : " ").append(value);
+    return fail(ErrorKind::invalid, "invalid filter 'is-task=[" + list + "]'");
 }
 
 // "80", "80/udp", "8000-8010/tcp" against "80/tcp".
@@ -82,11 +77,20 @@ public:
             if (slash != std::string::npos) range.protocol = text.substr(slash + 1);
             const std::string ports = text.substr(0, slash);
             const std::size_t dash = ports.find('-');
+            const auto refuse = [&](const std::string& why) {
+                return fail(ErrorKind::invalid, "error while looking up for " + name + " " + text + ": " + why);
+            };
+            if (ports.empty()) return refuse("empty string specified for ports");
             range.first = number(ports.substr(0, dash));
             range.last = dash == std::string::npos ? range.first : number(ports.substr(dash + 1));
-            if (range.first < 0 || range.last < range.first)
-                return fail(ErrorKind::invalid,
-                            "error while looking up for " + name + " " + text + ": invalid containerPort: " + ports);
+            if (range.first < 0 || range.last < 0) {
+                const std::string bad = range.first < 0 ? ports.substr(0, dash) : ports.substr(dash + 1);
+                return refuse("strconv.ParseUint: parsing \"" + bad + "\": " +
+                              (bad.find_first_not_of("0123456789") == std::string::npos && !bad.empty()
+                                   ? "value out of range"
+                                   : "invalid syntax"));
+            }
+            if (range.last < range.first) return refuse("invalid range specified for port: " + ports);
             out.ranges_.push_back(range);
         }
         return out;
@@ -137,8 +141,7 @@ public:
         TRY_VOID(
             check_filters(filters, {"ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
                                     "label", "name", "network", "publish", "since", "status", "volume"}));
-        TRY(out.ids_, Patterns::of(filter_values(filters, "id")));
-        TRY(out.names_, Patterns::of(filter_values(filters, "name")));
+        out.names_ = Patterns(filter_values(filters, "name"));
         TRY(out.exit_codes_, exit_codes(filters));
         TRY(out.expose_, PortFilter::of(filters, "expose"));
         TRY(out.publish_, PortFilter::of(filters, "publish"));
@@ -148,13 +151,12 @@ public:
         }
         for (const std::string& value : filter_values(filters, "health")) {
             if (value != "none" && value != "starting" && value != "healthy" && value != "unhealthy")
-                return invalid_filter("health", value);
+                return fail(ErrorKind::invalid, "unrecognized filter value for health: " + value);
         }
-        for (const std::string& value : filter_values(filters, "is-task")) {
-            if (value != "true" && value != "false" && value != "1" && value != "0")
-                return invalid_filter("is-task", value);
-            out.tasks_only_ = value == "true" || value == "1";
-        }
+        TRY(out.tasks_only_, tasks_only(filters));
+        // An id is meant by its beginning, and only when that is one container's.
+        for (const std::string& value : filter_values(filters, "id"))
+            if (auto container = containers.find_by_id(value)) out.ids_.insert((*container)->id);
         for (const std::string& value : filter_values(filters, "ancestor"))
             if (auto image = images.find(value)) out.image_ids_.insert(image->id);
         for (const std::string& value : filter_values(filters, "before")) {
@@ -169,7 +171,7 @@ public:
     }
 
     bool takes(const Container& c) const {
-        if (!c.running() && !all_ && limit_ <= 0 && exit_codes_.empty() && !before_ && !since_) return false;
+        if (!c.active() && !all_ && limit_ <= 0) return false;
         if (before_ && !older(c, *before_)) return false;
         if (since_ && !older(*since_, c)) return false;
         return takes_identity(c) && takes_state(c) && takes_surroundings(c);
@@ -183,7 +185,7 @@ private:
     explicit Selection(const ContainerQuery& query) : filters_(query.filters), all_(query.all), limit_(query.limit) {}
 
     bool takes_identity(const Container& c) const {
-        if (tasks_only_ || !ids_.match(c.id)) return false;
+        if (tasks_only_ || (!filter_values(filters_, "id").empty() && !ids_.contains(c.id))) return false;
         if (!names_.match(c.name) && !names_.match("/" + c.name)) return false;
         const auto& labels = filter_values(filters_, "label");
         if (!std::all_of(labels.begin(), labels.end(),
@@ -193,7 +195,7 @@ private:
     }
     bool takes_state(const Container& c) const {
         if (!exit_codes_.empty() &&
-            (c.running() || c.state.started_at == 0 || !exit_codes_.contains(c.state.exit_code)))
+            (c.active() || c.state.started_at == 0 || !exit_codes_.contains(c.state.exit_code)))
             return false;
         const auto word = runtime::status_word(c.state.status);
         if (!any_of(filter_values(filters_, "status"), [&](const std::string& value) { return value == word; }))
@@ -214,7 +216,8 @@ private:
     bool all_;
     long limit_;
     bool tasks_only_ = false;
-    Patterns ids_, names_;
+    std::set<std::string> ids_;
+    Patterns names_;
     std::set<int> exit_codes_;
     PortFilter expose_, publish_;
     std::set<std::string> image_ids_;
@@ -222,6 +225,29 @@ private:
 };
 
 }  // namespace
+
+Result<PruneSelection> PruneSelection::of(Filters filters, Nanoseconds now) {
+    TRY_VOID(check_filters(filters, {"label", "label!", "until"}));
+    PruneSelection out;
+    out.filters_ = std::move(filters);
+    const auto& until = filter_values(out.filters_, "until");
+    if (until.size() > 1) return fail(ErrorKind::invalid, "more than one until filter specified");
+    if (until.size() == 1) {
+        TRY(const auto time, parse_time(until[0], now));
+        out.until_ = time.value_or(0);
+    }
+    return out;
+}
+
+bool PruneSelection::takes(const runtime::Container& c) const {
+    if (c.active() || (until_ != 0 && c.created_at > until_)) return false;
+    const auto all_of = [&](const char* name) {
+        const auto& values = filter_values(filters_, name);
+        return std::all_of(values.begin(), values.end(),
+                           [&](const std::string& label) { return has_label(c.spec.labels, label); });
+    };
+    return all_of("label") && (filter_values(filters_, "label!").empty() || !all_of("label!"));
+}
 
 Result<std::vector<ContainerPointer>> list_containers_by(const runtime::ContainerService& containers,
                                                          const storage::ImageStore& images, ContainerQuery query) {

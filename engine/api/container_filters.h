@@ -20,4 +20,15 @@ Result<std::vector<std::shared_ptr<runtime::Container>>> list_containers_by(cons
                                                                             const storage::ImageStore& images,
                                                                             ContainerQuery query);
 
+// What POST /containers/prune removes.
+class PruneSelection {
+public:
+    static Result<PruneSelection> of(Filters filters, Nanoseconds now);
+    bool takes(const runtime::Container& container) const;
+
+private:
+    Filters filters_;
+    Nanoseconds until_ = 0;   // 0: no bound
+};
+
 }  // namespace engine::api

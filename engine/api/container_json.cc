@@ -14,8 +14,9 @@ using runtime::MountType;
 
 void write_state(json::Writer& w, const Container& c) {
     const runtime::ContainerState& state = c.state;
-    w.begin_object().field("Status", runtime::status_word(state.status)).field("Running", c.running());
-    w.field("Paused", state.status == runtime::ContainerStatus::paused).field("Restarting", false);
+    w.begin_object().field("Status", runtime::status_word(state.status)).field("Running", c.active());
+    w.field("Paused", state.status == runtime::ContainerStatus::paused);
+    w.field("Restarting", state.status == runtime::ContainerStatus::restarting);
     w.field("OOMKilled", state.oom_killed).field("Dead", state.status == runtime::ContainerStatus::dead);
     w.field("Pid", state.pid).field("ExitCode", state.exit_code).field("Error", state.error);
     w.field("StartedAt", runtime::rfc3339_nano(state.started_at));
@@ -104,7 +105,8 @@ std::string container_inspect(const Services& services, const Container& c,
     w.field("Path", runtime::process_path(c.spec)).field("Args", runtime::process_arguments(c.spec)).key("State");
     write_state(w, c);
     w.field("Image", c.image_id).field("ResolvConfPath", paths.resolv_conf).field("HostnamePath", paths.hostname);
-    w.field("HostsPath", paths.hosts).field("LogPath", paths.log).field("Name", "/" + c.name).field("RestartCount", 0);
+    w.field("HostsPath", paths.hosts).field("LogPath", paths.log).field("Name", "/" + c.name);
+    w.field("RestartCount", c.state.restarts);
     w.field("Driver", services.facts.storage_driver).field("Platform", "linux").field("MountLabel", "");
     w.field("ProcessLabel", "").field("AppArmorProfile", "");
     if (c.exec_ids.empty()) {

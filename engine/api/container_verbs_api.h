@@ -9,5 +9,8 @@ Task<void> restart_container(Services& services, Request& request, Response& res
 Task<void> pause_container(Services& services, Request& request, Response& response);
 Task<void> unpause_container(Services& services, Request& request, Response& response);
 Task<void> rename_container(Services& services, Request& request, Response& response);
+Task<void> top_container(Services& services, Request& request, Response& response);
+Task<void> update_container(Services& services, Request& request, Response& response);
+Task<void> prune_containers(Services& services, Request& request, Response& response);
 
 }  // namespace engine::api

@@ -1,6 +1,7 @@
 #include "engine/api/containers_api.h"
 
 #include <charconv>
+#include <climits>
 
 #include "engine/api/body.h"
 #include "engine/api/container_filters.h"
@@ -18,6 +19,23 @@ namespace {
 
 using runtime::ContainerService;
 using runtime::WaitCondition;
+
+// A terminal's rows or columns; the kernel has 16 bits for them.
+Result<unsigned short> terminal_side(const Request& request, std::string_view name, std::string_view what) {
+    const std::string_view text = request.parameter(name);
+    std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
+    unsigned long value = 0;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    const auto refuse = [&](const char* why) {
+        return fail(ErrorKind::invalid,
+                    "invalid resize " + std::string(what) + " \"" + std::string(text) + "\": " + why);
+    };
+    if (parsed.ec == std::errc::invalid_argument || parsed.ptr != digits.data() + digits.size())
+        return refuse("invalid syntax");
+    if (parsed.ec != std::errc{} || digits.size() != text.size() || value > USHRT_MAX)
+        return refuse("value out of range");
+    return static_cast<unsigned short>(value);
+}
 
 // "all", a number; what is neither means all, as at dockerd.
 std::int64_t tail_of(std::string_view text) {
@@ -116,17 +134,28 @@ Task<void> kill_container(Services& services, Request& request, Response& respon
     co_return done;
 }
 
-// The head leaves at once, so that a client knows its wait is registered before it starts the container.
+// From 1.30 on there are conditions, and the head leaves at once: so a client knows that its wait is registered before
+// it starts the container.
 Task<void> wait_container(Services& services, Request& request, Response& response) {
-    CO_TRY(auto condition, wait_condition(request));
+    const bool old = request.version < ApiVersion{1, 30};
+    auto condition = WaitCondition::not_running;
+    if (!old) {
+        CO_TRY(condition, wait_condition(request));
+    }
     CO_TRY(auto container, services.containers->find(request.captures[0]));
-    CO_TRY_VOID(co_await response.begin(200, "application/json"));
+    if (!old) {
+        CO_TRY_VOID(co_await response.begin(200, "application/json"));
+    }
     CO_TRY(const auto answer, co_await services.containers->wait(container, condition, request.stop));
     json::Writer w;
     w.begin_object().field("StatusCode", answer.exit_code);
     if (!answer.error.empty()) w.key("Error").begin_object().field("Message", answer.error).end_object();
     w.end_object();
-    const std::string body = w.take() + "\n";
+    std::string body = w.take() + "\n";
+    if (old) {
+        auto sent = co_await response.send_json(200, std::move(body));
+        co_return sent;
+    }
     const auto bytes = io::bytes_of(body);
     auto done = co_await response.write(bytes);
     co_return done;
@@ -184,10 +213,8 @@ Task<void> container_logs(Services& services, Request& request, Response& respon
 }
 
 Task<void> resize_container(Services& services, Request& request, Response& response) {
-    CO_TRY(auto rows, integer_parameter(request, "h", 0));
-    CO_TRY(auto columns, integer_parameter(request, "w", 0));
-    const auto height = static_cast<unsigned short>(rows);
-    const auto width = static_cast<unsigned short>(columns);
+    CO_TRY(const auto height, terminal_side(request, "h", "height"));
+    CO_TRY(const auto width, terminal_side(request, "w", "width"));
     CO_TRY_VOID(services.containers->resize(request.captures[0], height, width));
     auto done = co_await response.send_empty(200);
     co_return done;

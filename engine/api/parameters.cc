@@ -18,4 +18,17 @@ Result<long> integer_parameter(const Request& request, std::string_view name, lo
     return value;
 }
 
+Result<void> check_json_type(const Request& request) {
+    const std::string_view type = request.header("content-type");
+    const std::string_view length = request.header("content-length");
+    const bool empty = (length.empty() || length == "0") && request.header("transfer-encoding").empty();
+    if (type.empty() && empty) return {};
+    if (type.empty()) return fail(ErrorKind::invalid, "malformed Content-Type header (): mime: no media type");
+    std::string_view media = type.substr(0, type.find(';'));
+    while (media.ends_with(' ')) media.remove_suffix(1);
+    if (media == "application/json") return {};
+    return fail(ErrorKind::invalid,
+                "unsupported Content-Type header (" + std::string(type) + "): must be 'application/json'");
+}
+
 }  // namespace engine::api

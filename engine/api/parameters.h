@@ -10,4 +10,7 @@ namespace engine::api {
 // An integer; absent: `otherwise`.
 Result<long> integer_parameter(const Request& request, std::string_view name, long otherwise);
 
+// A body, when there is one, says that it is JSON.
+Result<void> check_json_type(const Request& request);
+
 }  // namespace engine::api

@@ -50,6 +50,7 @@ struct Services {
     storage::RegistryService* registry = nullptr;
     runtime::Events* events = nullptr;
     registry::DistributionServer* distribution = nullptr;  // of `dockerc registry serve`; an engine has none
+    bool pruning = false;   // of containers, images, volumes or networks: one at a time
     // Counted when asked for.
     ObjectCounts (*count)(void* context) = nullptr;
     void* count_context = nullptr;

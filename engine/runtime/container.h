@@ -24,6 +24,15 @@ struct ContainerState {
     std::string error;
     Nanoseconds started_at = 0;   // CLOCK_REALTIME; 0: never
     Nanoseconds finished_at = 0;
+    // What the restart policy goes by.
+    int restarts = 0;              // by the policy, since somebody asked for the start
+    bool manually_stopped = false; // a signal was sent on request since the last start
+    bool restart_canceled = false; // ... that was to end it
+    Nanoseconds restart_pause = 0; // before the last restart
+    Nanoseconds restart_at = 0;    // restarting: when the next start is due (CLOCK_REALTIME)
+    // What an engine that dies leaves to be done.
+    Nanoseconds kill_at = 0;       // a stop waits: SIGKILL is due then; 0: none
+    bool start_again = false;      // between the stop and the start of `docker restart`: no auto-removal
 };
 
 // What a running container holds. release() in the supervisor gives everything back, for the failed start and the exit.
@@ -49,9 +58,9 @@ struct Container {
     reactor::Event removed;        // set once it is gone
     std::uint64_t run = 0;         // counts the starts of this engine's time: tells one run from the next
     bool removing = false;         // a removal has begun: no other, no start
-    bool restarted_by_hand = false;  // between the stop and the start of `docker restart`: no auto-removal
     bool leaving = false;          // the last run's control groups are being removed: a start waits
     reactor::Event left;           // notified when they are gone
+    reactor::Event restart_off;    // notified when a pending restart is not to be
     int wait_status = 0;           // of the run that ended
     Nanoseconds wait_status_at = 0;
     // Clients that attached before the start: handed to the output when it exists.
@@ -63,6 +72,8 @@ struct Container {
 
     // Its process is there.
     bool running() const { return state.status == ContainerStatus::running || state.status == ContainerStatus::paused; }
+    // What Docker calls running: between two runs of a restart policy, too.
+    bool active() const { return running() || state.status == ContainerStatus::restarting; }
 };
 
 }  // namespace engine::runtime

@@ -14,10 +14,12 @@
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_name.h"
+#include "engine/runtime/freezer.h"
 #include "engine/runtime/image_config.h"
 #include "engine/runtime/launch_input.h"
 #include "engine/runtime/linux/capabilities.h"
 #include "engine/runtime/names_generator.h"
+#include "engine/runtime/restart_policy.h"
 #include "engine/runtime/spec_json.h"
 
 namespace engine::runtime {
@@ -49,6 +51,7 @@ Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options
     std::unique_ptr<ContainerService> service(new ContainerService(std::move(options), db, images, keeper, events));
     TRY(service->cgroups_, detect_cgroups());
     TRY_VOID(prepare_cgroup_parent(service->cgroups_, service->options_.cgroup_parent));
+    service->cgroup_support_ = detect_cgroup_support(service->cgroups_, service->options_.cgroup_parent);
     for (const char* name : {"/containers", "/rootfs"}) {
         const std::string path = service->options_.data_root + name;
         if (mkdir(path.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, path);
@@ -76,26 +79,31 @@ Task<void> ContainerService::close() {
 }
 
 Result<std::shared_ptr<Container>> ContainerService::find(std::string_view reference) const {
+    if (reference.empty()) return fail(ErrorKind::invalid, "invalid name or ID supplied: \"\"");
+    if (const auto exact = containers_.find(reference); exact != containers_.end()) return exact->second;
     std::string_view name = reference;
     if (name.starts_with('/')) name.remove_prefix(1);
     if (const auto by_name = ids_by_name_.find(name); by_name != ids_by_name_.end())
         return containers_.find(by_name->second)->second;
-    const auto at = containers_.lower_bound(reference);
-    if (!reference.empty() && at != containers_.end() && at->first.starts_with(reference)) {
-        const auto next = std::next(at);
-        if (at->first != reference && next != containers_.end() && next->first.starts_with(reference))
-            return fail(ErrorKind::invalid, "multiple IDs found with provided prefix: " + std::string(reference));
-        return at->second;
-    }
-    return fail(ErrorKind::not_found, "No such container: " + std::string(reference));
+    return find_by_id(reference);
+}
+
+Result<std::shared_ptr<Container>> ContainerService::find_by_id(std::string_view prefix) const {
+    const auto at = containers_.lower_bound(prefix);
+    if (prefix.empty() || at == containers_.end() || !at->first.starts_with(prefix))
+        return fail(ErrorKind::not_found, "No such container: " + std::string(prefix));
+    const auto next = std::next(at);
+    if (at->first != prefix && next != containers_.end() && next->first.starts_with(prefix))
+        return fail(ErrorKind::invalid, "multiple IDs found with provided prefix: " + std::string(prefix));
+    return at->second;
 }
 
 Result<void> ContainerService::resize(std::string_view reference, unsigned short rows, unsigned short columns) {
     TRY(auto container, find(reference));
     if (!container->running()) return fail(ErrorKind::conflict, "container " + container->id + " is not running");
-    if (!container->spec.tty) return {};
+    // Without a terminal there is nothing to do, and dockerd says yes.
     const winsize size{rows, columns, 0, 0};
-    if (ioctl(container->held.stdin_end.get(), TIOCSWINSZ, &size) != 0)
+    if (container->spec.tty && ioctl(container->held.stdin_end.get(), TIOCSWINSZ, &size) != 0)
         return fail_errno(errno, "resizing the terminal");
     publish(*container, "resize", {{"height", std::to_string(rows)}, {"width", std::to_string(columns)}});
     return {};
@@ -186,7 +194,7 @@ storage::UsersOf ContainerService::image_users() const {
     return [this](std::string_view image_id) {
         std::vector<storage::ContainerUse> users;
         for (const auto& [id, container] : containers_)
-            if (container->image_id == image_id) users.push_back({id, container->running()});
+            if (container->image_id == image_id) users.push_back({id, container->active()});
         return users;
     };
 }
@@ -214,6 +222,7 @@ Task<void> ContainerService::end_orphan(std::shared_ptr<Container> container) {
         pollfd now{pidfd, POLLIN, 0};
         if (::poll(&now, 1, 0) == 0) container->wait_status = SIGKILL;
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+        thaw_now(cgroups_, options_.cgroup_parent, container->id);
         CO_TRY(auto events, co_await io::poll(pidfd, POLLIN));
         ignore_result(events, "readable: it is dead");
     }
@@ -256,7 +265,10 @@ Task<void> ContainerService::remove_cgroup(const std::string& directory) {
         auto gone = co_await io::unlinkat(AT_FDCWD, directory.c_str(), AT_REMOVEDIR);
         if (gone || gone.error().error_number() == ENOENT) co_return Result<void>{};
         // Without its init (and, perhaps, without its keeper) nothing in it is looked after.
-        if (attempt % cgroup_kill_attempt == cgroup_kill_attempt - 1) kill_cgroup(directory);
+        if (attempt % cgroup_kill_attempt == cgroup_kill_attempt - 1) {
+            thaw_now(cgroups_, options_.cgroup_parent, directory.substr(directory.rfind('/') + 1));
+            kill_cgroup(directory);
+        }
         if (gone.error().error_number() != EBUSY) {
             log_warn("removing " + directory + ": " + gone.error().message());
             co_return Result<void>{};
@@ -298,20 +310,30 @@ Task<void> ContainerService::supervise(std::shared_ptr<Container> container) {
     const std::shared_ptr<Output> output = container->held.output;
     CO_TRY_VOID(co_await output->drained().wait(scope_.token()));
     CO_TRY(auto held, co_await container->lane.enter());
-    container->state.exit_code = exit_code_of(container->wait_status);
-    container->state.finished_at = container->wait_status_at;
-    container->state.status = ContainerStatus::exited;
-    container->state.oom_killed = ended_by_oom(*container);
+    ContainerState& state = container->state;
+    state.exit_code = exit_code_of(container->wait_status);
+    state.finished_at = container->wait_status_at;
+    state.kill_at = 0;
+    state.oom_killed = ended_by_oom(*container);
+    const Nanoseconds ran = std::max<Nanoseconds>(state.finished_at - state.started_at, 0);
+    const bool again = !state.restart_canceled && !container->removing &&
+                       should_restart(container->spec.restart, state.exit_code, state.restarts, state.manually_stopped);
+    state.status = again ? ContainerStatus::restarting : ContainerStatus::exited;
+    if (again) {
+        ++state.restarts;
+        state.restart_pause = next_restart_pause(state.restart_pause, ran);
+        state.restart_at = realtime_ns() + state.restart_pause;
+    }
     release(container);
     save_state(*container);
     held.release();
-    if (container->state.oom_killed) publish(*container, "oom");
-    const Nanoseconds ran = container->state.finished_at - container->state.started_at;
-    publish(*container, "die", {{"exitCode", std::to_string(container->state.exit_code)},
-                                {"execDuration", std::to_string(std::max<Nanoseconds>(ran, 0) / second)}});
+    if (state.oom_killed) publish(*container, "oom");
+    publish(*container, "die", {{"exitCode", std::to_string(state.exit_code)},
+                                {"execDuration", std::to_string(ran / second)}});
     if (run_ended_) run_ended_(*container);
     container->exited.notify_all();
-    if (!container->spec.auto_remove || container->removing || container->restarted_by_hand) co_return Result<void>{};
+    if (again) scope_.spawn("restart", restart_later(container, state.restart_pause));
+    if (again || !container->spec.auto_remove || container->removing || state.start_again) co_return Result<void>{};
     container->removing = true;
     auto removed = co_await remove_now(container);
     co_return removed;

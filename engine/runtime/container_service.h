@@ -13,7 +13,7 @@
 #include "engine/runtime/container.h"
 #include "engine/runtime/event.h"
 #include "engine/runtime/keeper_client.h"
-#include "engine/runtime/linux/cgroup.h"
+#include "engine/runtime/linux/cgroup_support.h"
 #include "engine/runtime/log_stream.h"
 #include "engine/runtime/seccomp_compiler.h"
 #include "engine/storage/database.h"
@@ -42,6 +42,14 @@ struct AttachRequest {
     bool stderr_ = false;
 };
 
+struct ProcessTable;   // ps_output.h
+
+// What of an update body is heeded, by the API's version.
+struct UpdateRules {
+    bool pids_limit = true;       // from 1.40 on
+    bool kernel_memory = false;   // before 1.42
+};
+
 constexpr int exit_code_unknown = 255;   // what Docker shows when nobody saw the end
 
 // Where a container's own files are.
@@ -57,6 +65,7 @@ public:
         std::string exec_root;
         std::string cgroup_parent;
         std::string worker_path;  // the dockercd binary
+        std::string init_path;    // the dockercd-init binary
     };
     // db, images, keeper and events outlive the service.
     static Result<std::unique_ptr<ContainerService>> open(Options options, storage::Database& db,
@@ -75,6 +84,10 @@ public:
     Task<void> pause(std::string_view reference);
     Task<void> unpause(std::string_view reference);
     Task<void> rename(std::string_view reference, std::string_view new_name);
+    // The host's ps with these arguments ("" means -ef), of the container's processes only.
+    Task<ProcessTable> top(std::string_view reference, std::string_view arguments, reactor::StopToken stop);
+    // `body`: the request's JSON, of resources and restart policy. Warnings.
+    Task<std::vector<std::string>> update(std::string_view reference, std::string_view body, UpdateRules rules);
     Task<WaitAnswer> wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop);
     Task<void> remove(std::string_view reference, bool force);
     // Raw or framed bytes both ways until output ends or the client leaves.
@@ -86,6 +99,7 @@ public:
 
     // By full name, full id, or a prefix of the id that only one has.
     Result<std::shared_ptr<Container>> find(std::string_view reference) const;
+    Result<std::shared_ptr<Container>> find_by_id(std::string_view prefix) const;
     const std::map<std::string, std::shared_ptr<Container>, std::less<>>& all() const { return containers_; }
     ContainerPaths paths_of(const Container& container) const;
     storage::UsersOf image_users() const;
@@ -98,6 +112,8 @@ public:
     Task<SeccompCompiler::Filter> seccomp_filter(const SeccompWish& wish);
     std::vector<std::string> cgroup_directories(const Container& container) const;
     const CgroupHost& cgroup_host() const { return cgroups_; }
+    // Once, when everything a start needs is there: what should run by its restart policy is started.
+    void begin();
     void stop_waiting() { scope_.request_stop(); }   // those who wait for a container are answered
     Task<void> close();   // containers go on
 
@@ -126,13 +142,22 @@ private:
     Task<void> remove_now(std::shared_ptr<Container> container);
     Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop);
     Task<void> start_found(std::shared_ptr<Container> container);
+    Task<void> kill_found(std::string_view reference, std::string_view signal);
     Task<void> stop_found(std::shared_ptr<Container> container, std::string_view signal, std::optional<long> timeout);
     Task<void> restart_found(std::shared_ptr<Container> container, std::string_view signal,
                              std::optional<long> timeout);
+    Task<void> start_locked(std::shared_ptr<Container> container);
+    Task<void> restart_later(std::shared_ptr<Container> container, Nanoseconds pause);
+    void cancel_restart(const std::shared_ptr<Container>& container);
+    void decide_what_follows(const std::shared_ptr<Container>& container);
+    Task<void> finish_stop(std::shared_ptr<Container> container);
+    Task<void> start_after_end(std::shared_ptr<Container> container);
+    Task<void> start_at_begin(std::shared_ptr<Container> container);
     Result<void> send_signal(Container& container, int number);
     Task<void> deliver(std::shared_ptr<Container> container, int number);
     Task<void> check_paused(std::shared_ptr<Container> container);
     Task<void> thaw_found(std::shared_ptr<Container> container);
+    Task<void> update_found(std::shared_ptr<Container> container, const ContainerSpec& wanted);
     Result<void> check_free_name(std::string_view name) const;
     Task<bool> run_ended(std::shared_ptr<Container> container, reactor::StopToken stop);
     bool ended_by_oom(const Container& container) const;
@@ -154,11 +179,13 @@ private:
     KeeperClient& keeper_;
     Events& events_;
     CgroupHost cgroups_;
+    CgroupSupport cgroup_support_;
     SeccompCompiler seccomp_;
     std::map<std::string, std::shared_ptr<Container>, std::less<>> containers_;
     std::map<std::string, std::string, std::less<>> ids_by_name_;
     std::function<void(Container&)> run_ended_;
     std::function<void(Container&)> removed_;
+    std::vector<std::shared_ptr<Container>> to_start_;   // by begin()
     reactor::Scope scope_{"containers"};
 };
 

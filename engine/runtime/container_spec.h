@@ -100,7 +100,12 @@ struct ContainerSpec {
     std::int64_t cpu_quota = 0;
     std::int64_t cpu_period = 0;
     std::int64_t nano_cpus = 0;
+    std::int64_t cpu_realtime_period = 0, cpu_realtime_runtime = 0;
+    std::int64_t kernel_memory = 0;
+    std::optional<std::int64_t> memory_swappiness;
+    std::int64_t blkio_weight = 0;
     std::int64_t pids_limit = 0;  // 0 or -1: unlimited
+    bool pids_limit_said = false;
     std::string cpuset_cpus, cpuset_mems;
     std::string cgroup_parent;
     std::string network_mode;  // "" and "default" mean bridge

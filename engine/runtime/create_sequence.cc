@@ -12,6 +12,7 @@
 #include "engine/runtime/image_config.h"
 #include "engine/runtime/names_generator.h"
 #include "engine/runtime/new_id.h"
+#include "engine/runtime/resource_check.h"
 #include "engine/runtime/spec_check.h"
 #include "engine/runtime/spec_json.h"
 
@@ -71,6 +72,8 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
     CO_TRY_VOID(merge_image_config(spec, image_config));
     if (spec.cmd.empty() && spec.entrypoint.empty()) co_return fail(ErrorKind::invalid, "no command specified");
     CO_TRY_VOID(check_spec(spec));
+    complete_resources(spec);
+    CO_TRY(auto warnings, check_resources(spec, cgroup_support_, false));
     auto container = std::make_shared<Container>();
     container->id = new_id();
     container->image_id = image.id;
@@ -103,7 +106,8 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
     publish(*container, "create");
     Created created;
     created.id = container->id;
-    created.warnings = spec_warnings(container->spec);
+    created.warnings = std::move(warnings);
+    for (std::string& text : spec_warnings(container->spec)) created.warnings.push_back(std::move(text));
     co_return created;
 }
 

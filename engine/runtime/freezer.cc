@@ -1,11 +1,14 @@
 #include "engine/runtime/freezer.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "engine/reactor/io.h"
 #include "engine/reactor/try.h"
+#include "engine/reactor/unique_fd.h"
+#include "engine/runtime/cgroup_file.h"
 
 namespace engine::runtime {
 namespace {
@@ -16,20 +19,11 @@ constexpr Nanoseconds freeze_pause_most = 10 * millisecond;
 constexpr int thaw_attempt = 50;       // v1: forking children slip through; after so many looks all are let go first
 constexpr std::size_t freezer_file_bytes = 4096;
 
-Task<void> write_file(std::string path, std::string_view text) {
-    CO_TRY(const auto fd, co_await io::openat(AT_FDCWD, path.c_str(), O_WRONLY, 0));
-    const auto bytes = io::bytes_of(text);
-    CO_TRY(const auto written, co_await io::write(fd.get(), bytes, {}, 0));
-    if (written != text.size()) co_return fail(ErrorKind::kernel, "writing " + path + " was cut short");
-    co_return Result<void>{};
-}
-
 Task<void> set_frozen(std::string directory, bool v2, bool frozen) {
     std::string path = directory + (v2 ? "/cgroup.freeze" : "/freezer.state");
-    const std::string_view text = v2 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
-    auto written = co_await write_file(std::move(path), text);
-    if (!written) co_return fail(std::move(written.error()).with_context(directory));
-    co_return Result<void>{};
+    std::string text = v2 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
+    auto written = co_await write_cgroup_file(std::move(path), std::move(text));
+    co_return written;
 }
 
 }  // namespace
@@ -70,6 +64,14 @@ Task<void> freeze(std::string directory, bool v2) {
 Task<void> thaw(std::string directory, bool v2) {
     auto thawed = co_await set_frozen(std::move(directory), v2, false);
     co_return thawed;
+}
+
+void thaw_now(const CgroupHost& host, std::string_view parent, std::string_view id) {
+    const std::string directory = freezer_directory(host, parent, id);
+    const std::string_view text = host.v2 ? "0" : "THAWED";
+    UniqueFd fd(open((directory + (host.v2 ? "/cgroup.freeze" : "/freezer.state")).c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd) return;
+    [[maybe_unused]] const ssize_t written = ::write(fd.get(), text.data(), text.size());
 }
 
 }  // namespace engine::runtime

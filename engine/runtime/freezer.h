@@ -16,6 +16,8 @@ std::string freezer_directory(const CgroupHost& host, std::string_view parent, s
 // Returns when every process has stopped. What cannot be stopped in time goes on, and that is the error.
 Task<void> freeze(std::string directory, bool v2);
 Task<void> thaw(std::string directory, bool v2);
+// At once, whatever is there: so that what is killed can die.
+void thaw_now(const CgroupHost& host, std::string_view parent, std::string_view id);
 Task<bool> is_frozen(std::string directory, bool v2);
 
 }  // namespace engine::runtime

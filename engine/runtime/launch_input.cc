@@ -137,22 +137,6 @@ Result<std::vector<LaunchMount>> launch_mounts(const ContainerSpec& spec) {
     return out;
 }
 
-CgroupLimits limits_of(const ContainerSpec& spec) {
-    CgroupLimits limits;
-    limits.memory = spec.memory;
-    limits.memory_swap = spec.memory_swap;
-    limits.cpu_shares = spec.cpu_shares;
-    limits.cpu_quota = spec.cpu_quota;
-    limits.cpu_period = spec.cpu_period;
-    limits.pids = spec.pids_limit;
-    if (spec.nano_cpus > 0) {
-        constexpr std::int64_t period = 100'000;
-        limits.cpu_period = period;
-        limits.cpu_quota = spec.nano_cpus * period / 1'000'000'000;
-    }
-    return limits;
-}
-
 bool forbids_new_privileges(const ContainerSpec& spec) {
     return std::any_of(spec.security_opt.begin(), spec.security_opt.end(), [](const std::string& option) {
         return option == "no-new-privileges" || option == "no-new-privileges=true" ||
@@ -219,6 +203,28 @@ Result<void> check_network(const std::string& mode) {
 
 }  // namespace
 
+CgroupLimits limits_of(const ContainerSpec& spec) {
+    CgroupLimits limits;
+    limits.memory = spec.memory;
+    limits.memory_swap = spec.memory_swap;
+    limits.cpu_shares = spec.cpu_shares;
+    limits.cpu_quota = spec.cpu_quota;
+    limits.cpu_period = spec.cpu_period;
+    limits.pids = spec.pids_limit;
+    limits.memory_reservation = spec.memory_reservation;
+    limits.memory_swappiness = spec.memory_swappiness.value_or(-1);
+    limits.oom_kill_disable = spec.oom_kill_disable;
+    limits.blkio_weight = spec.blkio_weight;
+    limits.cpuset_cpus = spec.cpuset_cpus;
+    limits.cpuset_mems = spec.cpuset_mems;
+    if (spec.nano_cpus > 0) {
+        constexpr std::int64_t period = 100'000;
+        limits.cpu_period = period;
+        limits.cpu_quota = spec.nano_cpus * period / 1'000'000'000;
+    }
+    return limits;
+}
+
 Result<SeccompWish> seccomp_wish(const ContainerSpec& spec) {
     SeccompWish wish;
     TRY(wish.capabilities, container_capabilities(spec.cap_add, spec.cap_drop, spec.privileged));
@@ -277,6 +283,10 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.argv.insert(input.argv.end(), spec.cmd.begin(), spec.cmd.end());
     if (input.argv.empty()) return fail(ErrorKind::invalid, "no command specified");
     TRY_VOID(fill_process(spec, input));
+    if (spec.init.value_or(false)) {
+        input.init_path = context.init_binary;
+        input.argv.insert(input.argv.begin(), {"/sbin/docker-init", "--"});
+    }
     input.env = environment_of(c, spec.tty);
     input.cwd = spec.working_dir.empty() ? "/" : spec.working_dir;
     input.user = spec.user;

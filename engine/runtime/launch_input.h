@@ -18,7 +18,10 @@ struct LaunchContext {
     std::string data_root;
     std::string mount_point;     // where the child mounts a rootfs before it pivots
     std::string container_directory;
+    std::string init_binary;     // what `--init` puts at /sbin/docker-init
 };
+
+CgroupLimits limits_of(const ContainerSpec& spec);
 
 // Which filter the container needs.
 struct SeccompWish {

@@ -15,5 +15,7 @@ constexpr std::int64_t kLogFileBytesDefault = 100'000'000;
 constexpr int kLogFilesDefault = 3;
 constexpr std::size_t kExecsOfContainerMax = 10'000;  // that run or were never started; more: refused
 constexpr std::size_t kExecsEndedMax = 4096;          // kept for those who ask how they ended; then the oldest goes
+constexpr std::size_t kPsOutputBytes = std::size_t{8} << 20;     // of the host's ps, for top
+constexpr std::size_t kCgroupListBytes = std::size_t{4} << 20;   // of one cgroup.procs: half a million processes
 
 }  // namespace engine::runtime

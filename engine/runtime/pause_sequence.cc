@@ -19,7 +19,8 @@ Task<void> ContainerService::pause(std::string_view reference) {
         co_return fail(ErrorKind::conflict, "Container " + id + " is already paused");
     std::string directory = freezer_directory(cgroups_, options_.cgroup_parent, id);
     if (directory.empty())
-        co_return fail(ErrorKind::internal, "cannot pause container " + id + ": this host has no freezer control group");
+        co_return fail(ErrorKind::internal,
+                       "cannot pause container " + id + ": this host has no freezer control group");
     container->state.status = ContainerStatus::paused;
     auto frozen = try_save_state(*container);
     if (frozen) frozen = co_await freeze(std::move(directory), cgroups_.v2);

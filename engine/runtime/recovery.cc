@@ -30,6 +30,13 @@ std::string state_text(const ContainerState& state) {
         .field("error", state.error)
         .field("started", state.started_at)
         .field("finished", state.finished_at);
+    if (state.restarts != 0) w.field("restarts", state.restarts);
+    if (state.manually_stopped) w.field("manually_stopped", true);
+    if (state.restart_canceled) w.field("restart_canceled", true);
+    if (state.restart_pause != 0) w.field("restart_pause", state.restart_pause);
+    if (state.restart_at != 0) w.field("restart_at", state.restart_at);
+    if (state.kill_at != 0) w.field("kill_at", state.kill_at);
+    if (state.start_again) w.field("start_again", true);
     return w.end_object().take();
 }
 
@@ -60,7 +67,17 @@ Result<void> parse_state(std::string_view text, ContainerState& state) {
         root["finished"].get(state.finished_at) != simdjson::SUCCESS || status < 0 ||
         status > static_cast<int>(ContainerStatus::restarting))
         return fail(ErrorKind::internal, "its state cannot be read");
-    ignore_result(root["oom"].get(state.oom_killed), "rows of the first engines do not have it");
+    const char* absent = "rows of older engines, and of containers it does not concern, do not have it";
+    ignore_result(root["oom"].get(state.oom_killed), absent);
+    std::int64_t restarts = 0;
+    ignore_result(root["restarts"].get(restarts), absent);
+    state.restarts = static_cast<int>(restarts);
+    ignore_result(root["manually_stopped"].get(state.manually_stopped), absent);
+    ignore_result(root["restart_canceled"].get(state.restart_canceled), absent);
+    ignore_result(root["restart_pause"].get(state.restart_pause), absent);
+    ignore_result(root["restart_at"].get(state.restart_at), absent);
+    ignore_result(root["kill_at"].get(state.kill_at), absent);
+    ignore_result(root["start_again"].get(state.start_again), absent);
     state.status = static_cast<ContainerStatus>(status);
     state.exit_code = static_cast<int>(exit_code);
     state.error = std::string(error);
@@ -135,8 +152,7 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
     }
     if (!ran) {
         if (keeper_.fresh()) sweep_cgroups(container);
-        // Its end was recorded, its removal was not reached.
-        if (container->spec.auto_remove && container->state.status == ContainerStatus::exited) remove_soon(container);
+        decide_what_follows(container);
         return;
     }
     log_warn("container " + row.id + " ran and nobody saw its end");
@@ -146,7 +162,7 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
     container->held.cgroups = true;
     release(container);
     save_state(*container);
-    if (container->spec.auto_remove) remove_soon(container);
+    decide_what_follows(container);
 }
 
 void ContainerService::remove_soon(const std::shared_ptr<Container>& container) {
@@ -190,8 +206,10 @@ void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding
     }
     scope_.spawn("container", pump_all(container->held.output, std::move(out), std::move(holding.held_stderr)));
     scope_.spawn("supervisor", supervise(container));
-    if (container->state.status == ContainerStatus::paused && holding.running)
-        scope_.spawn("paused", check_paused(container));
+    if (!holding.running) return;
+    if (container->state.status == ContainerStatus::paused) scope_.spawn("paused", check_paused(container));
+    if (container->state.kill_at != 0) scope_.spawn("stop", finish_stop(container));
+    if (container->state.start_again) scope_.spawn("restart", start_after_end(container));
 }
 
 }  // namespace engine::runtime

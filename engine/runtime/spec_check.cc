@@ -11,6 +11,7 @@
 #include "engine/runtime/limits.h"
 #include "engine/runtime/linux/capabilities.h"
 #include "engine/runtime/mount_spec.h"
+#include "engine/runtime/restart_policy.h"
 #include "engine/runtime/signal_number.h"
 
 namespace engine::runtime {
@@ -26,50 +27,6 @@ Result<void> check_config(const ContainerSpec& spec) {
     if (!spec.stop_signal.empty()) {
         TRY_VOID(signal_number(spec.stop_signal));
     }
-    return {};
-}
-
-Result<void> check_memory(const ContainerSpec& spec) {
-    if (spec.memory != 0 && spec.memory < kMemoryMinimum) return bad("Minimum memory limit allowed is 6MB");
-    if (spec.memory > 0 && spec.memory_swap > 0 && spec.memory_swap < spec.memory)
-        return bad("Minimum memoryswap limit should be larger than memory limit, see usage");
-    if (spec.memory == 0 && spec.memory_swap > 0)
-        return bad("You should always set the Memory limit when using Memoryswap limit, see usage");
-    if (spec.memory_reservation > 0 && spec.memory_reservation < kMemoryMinimum)
-        return bad("Minimum memory reservation allowed is 6MB");
-    if (spec.memory > 0 && spec.memory_reservation > spec.memory)
-        return bad("Minimum memory limit can not be less than memory reservation limit, see usage");
-    if (spec.shm_size < 0) return bad("SHM size can not be less than 0");
-    return {};
-}
-
-Result<void> check_cpu(const ContainerSpec& spec) {
-    if (spec.nano_cpus > 0 && spec.cpu_period > 0)
-        return bad("Conflicting options: Nano CPUs and CPU Period cannot both be set");
-    if (spec.nano_cpus > 0 && spec.cpu_quota > 0)
-        return bad("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
-    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    if (spec.nano_cpus < 0 || spec.nano_cpus > cpus * 1'000'000'000)
-        return bad("range of CPUs is from 0.01 to " + std::to_string(cpus) + ".00, as there are only " +
-                   std::to_string(cpus) + " CPUs available");
-    if (spec.cpu_shares < 0)
-        return bad("invalid CPU shares (" + std::to_string(spec.cpu_shares) + "): value must be a positive integer");
-    if (spec.cpu_period != 0 && (spec.cpu_period < 1000 || spec.cpu_period > 1'000'000))
-        return bad("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
-    if (spec.cpu_quota > 0 && spec.cpu_quota < 1000) return bad("CPU cfs quota can not be less than 1ms (i.e. 1000)");
-    return {};
-}
-
-Result<void> check_restart_policy(const ContainerSpec& spec) {
-    const RestartPolicy& policy = spec.restart;
-    const bool none = policy.name.empty() || policy.name == "no";
-    if (!none && policy.name != "always" && policy.name != "on-failure" && policy.name != "unless-stopped")
-        return bad("invalid restart policy: unknown policy '" + policy.name +
-                   "'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'");
-    if (policy.maximum_retry_count < 0) return bad("invalid restart policy: maximum retry count cannot be negative");
-    if (policy.maximum_retry_count > 0 && policy.name != "on-failure")
-        return bad("invalid restart policy: maximum retry count can only be used with 'on-failure'");
-    if (spec.auto_remove && !none) return bad("can't create 'AutoRemove' container with restart policy");
     return {};
 }
 
@@ -127,7 +84,7 @@ Result<void> check_log(const LogConfig& log) {
         return {};
     }
     if (log.type == "none") return {};
-    return bad("logger: no log driver named '" + log.type + "' is registered");
+    return bad("error looking up logging plugin " + log.type + ": plugin \"" + log.type + "\" not found");
 }
 
 Result<void> check_modes(const ContainerSpec& spec) {
@@ -154,8 +111,7 @@ Result<void> check_modes(const ContainerSpec& spec) {
 }
 
 Result<void> check_host_config(const ContainerSpec& spec) {
-    TRY_VOID(check_memory(spec));
-    TRY_VOID(check_cpu(spec));
+    if (spec.shm_size < 0) return bad("SHM size can not be less than 0");
     if (spec.oom_score_adj < -1000 || spec.oom_score_adj > 1000)
         return bad("Invalid value " + std::to_string(spec.oom_score_adj) +
                    ", range for oom score adj is [-1000, 1000]");
@@ -163,7 +119,9 @@ Result<void> check_host_config(const ContainerSpec& spec) {
         const std::size_t split = host.find_first_of(":=");
         if (split == std::string::npos || split == 0) return bad("bad format for add-host: \"" + host + "\"");
     }
-    TRY_VOID(check_restart_policy(spec));
+    if (spec.auto_remove && has_restart_policy(spec.restart))
+        return bad("can't create 'AutoRemove' container with restart policy");
+    TRY_VOID(check_restart_policy(spec.restart));
     auto capabilities = container_capabilities(spec.cap_add, spec.cap_drop, spec.privileged);
     if (!capabilities) return tl::unexpected<Error>(std::move(capabilities.error()));
     for (const std::string& option : spec.security_opt) {
@@ -189,7 +147,6 @@ constexpr Unheeded unheeded[] = {
     {"DeviceCgroupRules", "device rules"},
     {"DeviceRequests", "device requests"},
     {"StorageOpt", "storage options"},
-    {"BlkioWeight", "block I/O weight"},
     {"BlkioWeightDevice", "block I/O weights of devices"},
     {"BlkioDeviceReadBps", "block I/O limits"},
     {"BlkioDeviceWriteBps", "block I/O limits"},
@@ -197,14 +154,7 @@ constexpr Unheeded unheeded[] = {
     {"BlkioDeviceWriteIOps", "block I/O limits"},
     {"CpuRealtimePeriod", "CPU real-time limits"},
     {"CpuRealtimeRuntime", "CPU real-time limits"},
-    {"CpusetCpus", "CPU sets"},
-    {"CpusetMems", "memory node sets"},
-    {"KernelMemory", "the kernel memory limit"},
     {"KernelMemoryTCP", "the kernel TCP memory limit"},
-    {"MemoryReservation", "the memory reservation"},
-    {"MemorySwappiness", "memory swappiness"},
-    {"OomKillDisable", "disabling the OOM killer"},
-    {"Init", "the init process"},
     {"CgroupParent", "the parent control group"},
 };
 
@@ -265,7 +215,6 @@ std::vector<std::string> spec_warnings(const ContainerSpec& spec) {
     for (const MountSpec& mount : mounts_of(spec))
         if (mount.type == MountType::volume) warn("volumes");
     if (!spec.volumes.empty()) warn("volumes");
-    if (!spec.restart.name.empty() && spec.restart.name != "no") warn("restart policies");
     if (spec.healthcheck && !spec.healthcheck->test.empty() && spec.healthcheck->test[0] != "NONE")
         warn("health checks");
     for (const std::string* mode : {&spec.ipc_mode, &spec.pid_mode})

@@ -170,7 +170,7 @@ tl::unexpected<Error> wrong_type(element value, std::string_view where, std::str
     message.append(type_word(value));
     // Go names the text of a number that does not fit an integer.
     if (type == "int64" && value.is_number()) message.append(" ").append(simdjson::minify(value));
-    message.append(" into Go struct field CreateRequest.").append(where).append(" of type ").append(type);
+    message.append(" into Go struct field ").append(where).append(" of type ").append(type);
     return fail(ErrorKind::invalid, std::move(message));
 }
 
@@ -408,6 +408,13 @@ void read_host_config(object section, ContainerSpec& spec) {
     r.read("CpuPeriod", spec.cpu_period);
     r.read("NanoCpus", spec.nano_cpus);
     r.read("PidsLimit", spec.pids_limit);
+    element said{};
+    spec.pids_limit_said = r.find("PidsLimit", said);
+    r.read("CpuRealtimePeriod", spec.cpu_realtime_period);
+    r.read("CpuRealtimeRuntime", spec.cpu_realtime_runtime);
+    r.read("KernelMemory", spec.kernel_memory);
+    r.read("MemorySwappiness", spec.memory_swappiness);
+    r.read("BlkioWeight", spec.blkio_weight);
     r.read("CpusetCpus", spec.cpuset_cpus);
     r.read("CpusetMems", spec.cpuset_mems);
     r.read("CgroupParent", spec.cgroup_parent);
@@ -448,7 +455,8 @@ void read_host_config(object section, ContainerSpec& spec) {
     }
 }
 
-Result<object> parse_object(simdjson::dom::parser& parser, std::string_view text) {
+Result<object> parse_object(simdjson::dom::parser& parser, std::string_view text,
+                            std::string_view type = "container.CreateRequest") {
     element root{};
     if (auto error = parser.parse(text.data(), text.size()).get(root); error != simdjson::SUCCESS)
         return fail(ErrorKind::invalid, std::string("invalid JSON: ").append(simdjson::error_message(error)));
@@ -456,7 +464,8 @@ Result<object> parse_object(simdjson::dom::parser& parser, std::string_view text
     if (root.get(result) != simdjson::SUCCESS)
         return fail(ErrorKind::invalid, std::string("invalid JSON: json: cannot unmarshal ")
                                             .append(type_word(root))
-                                            .append(" into Go value of type container.CreateRequest"));
+                                            .append(" into Go value of type ")
+                                            .append(type));
     return result;
 }
 
@@ -464,15 +473,15 @@ Result<void> section_object(const Reader& r, std::string_view name, object& out,
     element value{};
     found = r.find(name, value);
     if (found && value.get(out) != simdjson::SUCCESS)
-        return wrong_type(value, name, std::string("container.").append(name));
+        return wrong_type(value, std::string("CreateRequest.").append(name), std::string("container.").append(name));
     return {};
 }
 
 Result<void> read_sections(object host, bool have_host, object config, ContainerSpec& spec) {
-    TRY_VOID(check_section(config, kConfig, "Config"));
+    TRY_VOID(check_section(config, kConfig, "CreateRequest.Config"));
     read_config(config, spec);
     if (!have_host) return {};
-    TRY_VOID(check_section(host, kHostConfig, "HostConfig"));
+    TRY_VOID(check_section(host, kHostConfig, "CreateRequest.HostConfig"));
     read_host_config(host, spec);
     spec.host_config_json = simdjson::minify(host);
     return {};
@@ -504,11 +513,39 @@ Result<ContainerSpec> parse_create_body(std::string_view body) {
     return spec;
 }
 
+Result<ContainerSpec> parse_update_body(std::string_view body) {
+    if (body.size() > kCreateBodyBytes) return fail(ErrorKind::too_large, "request body too large");
+    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos)
+        return fail(ErrorKind::invalid, "invalid JSON: got EOF while reading request body");
+    simdjson::dom::parser parser;
+    TRY(object root, parse_object(parser, body, "container.UpdateConfig"));
+    TRY_VOID(check_section(root, kHostConfig, "UpdateConfig"));
+    ContainerSpec spec;
+    read_host_config(root, spec);
+    return spec;
+}
+
+void set_host_config(ContainerSpec& spec, const HostConfigFields& fields) {
+    simdjson::dom::parser parser;
+    const std::string before = std::move(spec.host_config_json);
+    auto known = parse_object(parser, before);
+    json::Writer w;
+    w.begin_object();
+    if (known) {
+        for (auto item : *known)
+            if (!fields.contains(std::string(item.key)))
+                w.field_raw(item.key, std::string(simdjson::minify(item.value)));
+    }
+    for (const auto& [name, value] : fields) w.field_raw(name, value);
+    w.end_object();
+    spec.host_config_json = w.take();
+}
+
 Result<void> merge_image_config(ContainerSpec& spec, std::string_view image_config) {
     if (image_config.empty() || image_config == "null") return {};
     simdjson::dom::parser parser;
     TRY(object section, parse_object(parser, image_config));
-    TRY_VOID(check_section(section, kConfig, "Config"));
+    TRY_VOID(check_section(section, kConfig, "CreateRequest.Config"));
     ContainerSpec image;
     read_config(section, image);
 

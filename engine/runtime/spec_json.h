@@ -1,6 +1,7 @@
 // Create bodies and the stored form of a spec. Unknown fields are ignored; a wrong type is dockerd's 400.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,13 @@ namespace engine::runtime {
 
 // A body of POST /containers/create, not yet merged with the image.
 Result<ContainerSpec> parse_create_body(std::string_view body);
+
+// A body of POST /containers/{}/update: the fields of HostConfig that it may name.
+Result<ContainerSpec> parse_update_body(std::string_view body);
+
+// Fields of HostConfig by name, each a JSON value, in the text that is stored and shown.
+using HostConfigFields = std::map<std::string, std::string>;
+void set_host_config(ContainerSpec& spec, const HostConfigFields& fields);
 
 // Fills what the body left open from the image's `config` object (JSON; "" or "null" for none), by Docker's rules:
 // Cmd is the image's only when the body gives neither Cmd nor Entrypoint; variables and labels of the body win.

@@ -64,7 +64,17 @@ Task<void> ContainerService::start_found(std::shared_ptr<Container> container) {
     CO_TRY(auto held, co_await container->lane.enter());
     if (container->state.status == ContainerStatus::paused)
         co_return fail(ErrorKind::conflict, "cannot start a paused container, try unpause instead");
-    if (container->running()) co_return fail(ErrorKind::not_modified, "container is already running");
+    if (container->active()) co_return fail(ErrorKind::not_modified, "container is already running");
+    ContainerState& state = container->state;
+    state.restarts = 0;
+    state.restart_pause = 0;
+    state.manually_stopped = state.restart_canceled = false;
+    auto started = co_await start_locked(container);
+    co_return started;
+}
+
+// With the container's lane held: asked for by somebody, or by the restart policy.
+Task<void> ContainerService::start_locked(std::shared_ptr<Container> container) {
     if (container->removed.is_set()) co_return fail(ErrorKind::not_found, "No such container: " + container->id);
     if (container->removing)
         co_return fail(ErrorKind::conflict, "container is marked for removal and cannot be started");
@@ -74,11 +84,13 @@ Task<void> ContainerService::start_found(std::shared_ptr<Container> container) {
     auto started = co_await start_process(container);
     if (started) co_return Result<void>{};
     release(container);
-    container->state.status = ContainerStatus::exited;
-    container->state.error = started.error().message();
-    container->state.finished_at = realtime_ns();
+    ContainerState& state = container->state;
+    // As dockerd: what never ran is still as it was created, with the error beside it.
+    state.status = state.started_at == 0 ? ContainerStatus::created : ContainerStatus::exited;
+    state.error = started.error().message();
+    state.start_again = false;
+    state.restart_at = 0;
     save_state(*container);
-    held.release();
     // Those who wait for the next exit go on waiting, as at dockerd: there was no run.
     while (Attachment* early = container->early.pop_front()) early->end();
     if (container->spec.auto_remove && !container->removing) remove_soon(container);
@@ -90,9 +102,9 @@ Task<void> ContainerService::record_running(std::shared_ptr<Container> container
     const ContainerState before = container->state;
     container->state.status = ContainerStatus::running;
     container->state.started_at = realtime_ns();
-    container->state.finished_at = 0;
     container->state.exit_code = 0;
-    container->restarted_by_hand = false;
+    container->state.restart_at = container->state.kill_at = 0;
+    container->state.start_again = false;
     auto saved = try_save_state(*container);
     if (saved) co_return saved;
     ignore_result(send_signal(*container, SIGKILL), "its end is waited for either way");
@@ -120,6 +132,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     context.data_root = options_.data_root;
     context.mount_point = options_.data_root + "/rootfs";
     context.container_directory = directory_of(c);
+    context.init_binary = options_.init_path;
     CO_TRY(auto input, make_launch_input(c, rootfs, context));
     CO_TRY(auto plan, make_launch_plan(input));
     CO_TRY(auto stdio, c.spec.tty ? make_terminal() : make_pipes(c.spec.open_stdin));

@@ -11,6 +11,7 @@
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/container_view.h"
+#include "engine/runtime/restart_policy.h"
 #include "engine/runtime/signal_number.h"
 
 namespace engine::runtime {
@@ -35,14 +36,25 @@ Result<void> ContainerService::send_signal(Container& container, int number) {
     return {};
 }
 
-// A signal that somebody asked for. A paused container is thawed by every signal, or, when it has a stop signal of its
-// own, by that one and SIGKILL: as dockerd does it.
+// A signal that somebody asked for. A container without a stop signal of its own takes every signal for one that is to
+// end it, others only that one and SIGKILL: such a signal thaws a paused container and ends its restarts. As dockerd.
 Task<void> ContainerService::deliver(std::shared_ptr<Container> container, int number) {
     CO_TRY(auto held, co_await container->lane.enter());
-    CO_TRY_VOID(send_signal(*container, number));
-    publish(*container, "kill", {{"signal", std::to_string(number)}});
+    if (!container->active()) co_return fail(ErrorKind::conflict, not_running(*container));
     const std::string& own = container->spec.stop_signal;
     const bool to_end = own.empty() || number == SIGKILL || signal_number(own).value_or(SIGTERM) == number;
+    container->state.manually_stopped = true;
+    if (to_end) container->state.restart_canceled = true;
+    if (container->state.status == ContainerStatus::restarting) {
+        if (to_end) cancel_restart(container);
+        co_return Result<void>{};
+    }
+    // What the next engine would have to know, if this one died before the end is recorded.
+    if (has_restart_policy(container->spec.restart) || container->state.kill_at != 0 || container->state.start_again) {
+        CO_TRY_VOID(try_save_state(*container));
+    }
+    CO_TRY_VOID(send_signal(*container, number));
+    publish(*container, "kill", {{"signal", std::to_string(number)}});
     if (!to_end || container->state.status != ContainerStatus::paused) co_return Result<void>{};
     auto thawed = co_await thaw_found(container);
     if (!thawed) log_warn("cannot unpause container " + container->id + ": " + thawed.error().message());
@@ -61,11 +73,15 @@ Task<bool> ContainerService::run_ended(std::shared_ptr<Container> container, rea
 }
 
 Task<void> ContainerService::kill(std::string_view reference, std::string_view signal_text) {
+    auto killed = co_await kill_found(reference, signal_text);
+    if (!killed)
+        co_return fail(std::move(killed.error()).with_context("cannot kill container: " + std::string(reference)));
+    co_return Result<void>{};
+}
+
+Task<void> ContainerService::kill_found(std::string_view reference, std::string_view signal_text) {
     CO_TRY(auto number, signal_number(signal_text));
     CO_TRY(auto container, find(reference));
-    if (!container->running())
-        co_return fail(ErrorKind::conflict,
-                       "cannot kill container: " + std::string(reference) + ": " + not_running(*container));
     CO_TRY_VOID(co_await deliver(container, number));
     if (number != SIGKILL) co_return Result<void>{};
     // dockerd answers when it is dead.
@@ -77,7 +93,7 @@ Task<void> ContainerService::kill(std::string_view reference, std::string_view s
 Task<void> ContainerService::stop(std::string_view reference, std::string_view signal_text,
                                   std::optional<long> timeout) {
     CO_TRY(auto container, find(reference));
-    if (!container->running()) co_return fail(ErrorKind::not_modified, "container is already stopped");
+    if (!container->active()) co_return fail(ErrorKind::not_modified, "container is already stopped");
     auto stopped = co_await stop_found(container, signal_text, timeout);
     if (!stopped)
         co_return fail(std::move(stopped.error()).with_context("cannot stop container: " + std::string(reference)));
@@ -94,9 +110,11 @@ Task<void> ContainerService::stop_found(std::shared_ptr<Container> container, st
     }
     const long own = static_cast<long>(container->spec.stop_timeout.value_or(stop_timeout_default));
     const long seconds = std::min(timeout.value_or(own), stop_timeout_max);
+    container->state.kill_at = seconds < 0 ? 0 : realtime_ns() + seconds * second;
     auto sent = co_await deliver(container, number);
+    if (!sent) container->state.kill_at = 0;
     // It has ended by itself: so it is stopped.
-    if (!sent && container->running()) co_return fail(std::move(sent.error()));
+    if (!sent && container->active()) co_return fail(std::move(sent.error()));
     bool ended = false;
     if (seconds >= 0) {
         reactor::Deadline deadline(seconds * second, scope_.token());
@@ -116,7 +134,7 @@ Task<void> ContainerService::restart(std::string_view reference, std::string_vie
     CO_TRY(auto container, find(reference));
     auto restarted = co_await restart_found(container, signal_text, timeout);
     if (restarted) co_return Result<void>{};
-    container->restarted_by_hand = false;
+    if (std::exchange(container->state.start_again, false) && !container->removed.is_set()) save_state(*container);
     co_return fail(std::move(restarted.error())
                        .with_context("Cannot restart container " + std::string(reference))
                        .with_kind(ErrorKind::internal));
@@ -124,8 +142,8 @@ Task<void> ContainerService::restart(std::string_view reference, std::string_vie
 
 Task<void> ContainerService::restart_found(std::shared_ptr<Container> container, std::string_view signal_text,
                                            std::optional<long> timeout) {
-    if (container->running()) {
-        container->restarted_by_hand = true;
+    if (container->active()) {
+        container->state.start_again = true;
         CO_TRY_VOID(co_await stop_found(container, signal_text, timeout));
     }
     auto started = co_await start_found(container);
@@ -141,7 +159,7 @@ Task<WaitAnswer> ContainerService::wait(std::shared_ptr<Container> container, Wa
     WaitAnswer answer;
     if (condition == WaitCondition::removed) {
         CO_TRY_VOID(co_await container->removed.wait(stop));
-    } else if (condition == WaitCondition::next_exit || container->running()) {
+    } else if (condition == WaitCondition::next_exit || container->active()) {
         const std::uint64_t run = container->run;
         CO_TRY_VOID(co_await container->exited.wait(stop));
         if (container->removed.is_set() && container->run == run && condition == WaitCondition::next_exit &&
@@ -159,7 +177,7 @@ Task<void> ContainerService::remove(std::string_view reference, bool force) {
     if (container->removing)
         co_return fail(ErrorKind::conflict,
                        "removal of container " + std::string(reference) + " is already in progress");
-    if (container->running() && !force)
+    if (container->active() && !force)
         co_return fail(ErrorKind::conflict, "cannot remove container \"/" + container->name + "\": container is " +
                                                 std::string(status_word(container->state.status)) +
                                                 (container->state.status == ContainerStatus::paused
@@ -167,8 +185,13 @@ Task<void> ContainerService::remove(std::string_view reference, bool force) {
                                                      : ": stop the container before removing or force remove"));
     container->removing = true;
     Result<void> killed;
-    if (container->running()) killed = co_await deliver(container, SIGKILL);
-    if (!killed && container->running()) {
+    // A start or an end that is on its way comes first; another one does not begin any more.
+    if (container->lane.busy()) {
+        auto turn = co_await container->lane.enter();
+        ignore_result(turn, "only for what was before us");
+    }
+    if (container->active()) killed = co_await deliver(container, SIGKILL);
+    if (!killed && container->active()) {
         container->removing = false;
         co_return fail(std::move(killed.error())
                            .with_context("cannot remove container \"/" + container->name + "\": could not kill"));

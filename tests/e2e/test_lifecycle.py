@@ -79,7 +79,8 @@ class Verbs(EngineCase):
 
     def test_kill(self):
         cid = self.start('--name', 'target', 'busybox', 'sleep', '1000')
-        self.assertEqual(self.answer('POST', '/containers/target/kill?signal=XYZ'), (400, 'invalid signal: XYZ'))
+        self.assertEqual(self.answer('POST', '/containers/target/kill?signal=XYZ'),
+                         (400, 'cannot kill container: target: invalid signal: XYZ'))
         self.assertEqual(self.answer('POST', '/containers/target/kill?signal=RTMIN%2B3')[0], 204)
         self.assertEqual(self.answer('POST', '/containers/target/kill')[0], 204)
         self.assertEqual(self.answer('POST', '/containers/target/kill'),

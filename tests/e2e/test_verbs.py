@@ -1,35 +1,10 @@
-"""pause, unpause, restart, rename: what they do, what they answer in every state."""
-import json
-import os
+"""pause, restart, rename, top, resize: what they do, what they answer in every state."""
 import time
 
 import harness
-from case import EngineCase
+from verb_case import VerbCase
 
 TICK = 'i=0; while true; do i=$((i+1)); echo $i; sleep 0.02; done'
-
-
-class VerbCase(EngineCase):
-    def answer(self, method, path, body=None):
-        status, text, _ = self.engine.http(method, path, body)
-        return status, json.loads(text)['message'] if text and status >= 400 else ''
-
-    def post(self, path, body=None):
-        return self.answer('POST', '/containers/' + path, body)
-
-    def state(self, name):
-        return self.engine.get(f'/containers/{name}/json')['State']
-
-    def actions(self, name):
-        filters = json.dumps({'container': [name], 'type': ['container']}).replace(' ', '')
-        _, body, _ = self.engine.http('GET', f'/events?since=1h&until={time.time():.9f}&filters={filters}')
-        return [json.loads(line) for line in body.splitlines()]
-
-    def words(self, name):
-        return [e['Action'] for e in self.actions(name)]
-
-    def lines(self, cid):
-        return len(self.ok('logs', cid).split())
 
 
 class Pause(VerbCase):
@@ -90,7 +65,8 @@ class Pause(VerbCase):
         self.ok('wait', cid)
 
     def test_many_processes(self):
-        cid = self.start('busybox', 'sh', '-c', 'for i in $(seq 30); do (while true; do true & wait; done) & done; wait')
+        script = 'for i in $(seq 30); do (while true; do true & wait; done) & done; wait'
+        cid = self.start('busybox', 'sh', '-c', script)
         for _ in range(3):
             self.ok('pause', cid)
             self.ok('unpause', cid)
@@ -172,3 +148,77 @@ class Rename(VerbCase):
         long = 'n' * 10240
         self.assertIn(self.post(f'kept/rename?name={long}')[0], (204, 400))
         self.assertEqual(self.engine.http('GET', f'/containers/{cid}/json')[0], 200)
+
+
+class Top(VerbCase):
+    def test_its_processes_only(self):
+        cid = self.start('busybox', 'sh', '-c', 'sleep 1000 & exec sleep 1001')
+        for cli in harness.clis():
+            lines = self.ok('top', cid, cli=cli).splitlines()
+            self.assertEqual(lines[0].split()[:3], ['UID', 'PID', 'PPID'])
+            self.assertEqual(sorted(line.split()[-1] for line in lines[1:]), ['1000', '1001'])
+            lines = self.ok('top', cid, '-o', 'pid,args', cli=cli).splitlines()
+            self.assertEqual(lines[0].split(), ['PID', 'COMMAND'])
+            self.assertEqual(len(lines), 3)
+            self.assertEqual(len(self.ok('top', cid, 'f', cli=cli).splitlines()), 3)   # f does not go with -q
+        table = self.engine.get(f'/containers/{cid}/top?ps_args=-o%20pid')
+        self.assertEqual(table['Titles'], ['PID'])
+        self.assertIn([str(self.state(cid)['Pid'])], table['Processes'])
+        self.assertIn('top', self.words(cid))
+        self.ok('pause', cid)
+        self.assertEqual(len(self.ok('top', cid).splitlines()), 3)
+
+    def test_answers(self):
+        cid = self.start('busybox', 'sleep', '1000')
+        get = lambda query: self.answer('GET', f'/containers/{cid}/top?ps_args={query}')   # noqa: E731
+        self.assertEqual(get('-o%20ppid=PID'), (500, 'specifying "ppid=PID" is not allowed'))
+        self.assertEqual(get('-o%20comm'), (500, "Couldn't find PID field in ps output"))
+        status, message = get('-o%20nonsense')
+        self.assertEqual((status, message.startswith('ps: error: ')), (500, True), message)
+        self.assertEqual(get('a' * 10240)[0], 500)
+        self.assertEqual(self.answer('GET', '/containers/nobody/top'), (404, 'No such container: nobody'))
+        self.ok('kill', cid)
+        self.assertEqual(get(''), (409, f'container {cid} is not running'))
+
+
+class Resize(VerbCase):
+    def test_sizes(self):
+        cid = self.start('-t', 'busybox', 'sh', '-c', 'while true; do stty size; sleep 0.1; done')
+        for h, w in ((0, 0), (40, 132), (65535, 65535)):
+            self.assertEqual(self.post(f'{cid}/resize?h={h}&w={w}')[0], 200)
+            harness.until(lambda: f'{h} {w}' in self.ok('logs', '--tail', '2', cid))
+        for h, why in (('', 'invalid syntax'), ('x', 'invalid syntax'), ('-1', 'value out of range'),
+                       ('65536', 'value out of range'), ('99999999999999999999999', 'value out of range')):
+            self.assertEqual(self.post(f'{cid}/resize?h={h}&w=5'), (400, f'invalid resize height "{h}": {why}'))
+        event = self.actions(cid)[-1]
+        self.assertEqual((event['Action'], event['Actor']['Attributes']['height']), ('resize', '65535'))
+        self.ok('kill', cid)
+        self.assertEqual(self.post(f'{cid}/resize?h=4&w=5'), (409, f'container {cid} is not running'))
+        self.assertEqual(self.post('nobody/resize?h=4&w=5')[0], 404)
+
+
+class References(VerbCase):
+    def test_names_that_are_none(self):
+        self.start('--name', 'real', 'busybox', 'sleep', '1000')
+        for name in ('%20', '..', '..%2F..%2Fetc%2Fpasswd', 'a' * 10240, '%00', '%ff%fe', 'real%2F', '%2F%2Freal',
+                     'real%0a', '*', '.'):
+            for method, verb in (('POST', '/pause'), ('POST', '/stop'), ('POST', '/kill'), ('POST', '/restart'),
+                                 ('GET', '/json'), ('GET', '/top'), ('POST', '/wait'), ('DELETE', ''),
+                                 ('POST', '/rename?name=x1'), ('POST', '/resize?h=1&w=1')):
+                status = self.engine.http(method, f'/containers/{name}{verb}')[0]
+                self.assertIn(status, (400, 404), (name, verb))
+        self.assertTrue(self.state('real')['Running'])
+        self.assertEqual(self.answer('GET', '/containers//json')[0], 404)
+
+    def test_ambiguous_prefix(self):
+        ids = []
+        while True:
+            ids.append(self.ok('create', '--network', 'none', 'busybox'))
+            self.addCleanup(self.docker, 'rm', ids[-1])
+            first = [i[0] for i in ids]
+            twice = next((c for c in first if first.count(c) > 1), None)
+            if twice:
+                break
+        self.assertEqual(self.answer('GET', f'/containers/{twice}/json'),
+                         (400, f'multiple IDs found with provided prefix: {twice}'))
+        self.assertEqual(self.answer('GET', '/containers/' + ids[0] + '/json')[0], 200)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -154,7 +155,9 @@ Result<void> write_host_config(Writer& json, const ContainerOptions& options) {
         TRY(const auto bytes, parse_bytes(options.memory));
         json.field("Memory", bytes);
     }
-    if (!options.memory_swap.empty()) {
+    if (options.memory_swap == "-1") {
+        json.field("MemorySwap", -1);
+    } else if (!options.memory_swap.empty()) {
         TRY(const auto bytes, parse_bytes(options.memory_swap));
         json.field("MemorySwap", bytes);
     }
@@ -162,6 +165,26 @@ Result<void> write_host_config(Writer& json, const ContainerOptions& options) {
         TRY(const auto bytes, parse_bytes(options.shm_size));
         json.field("ShmSize", bytes);
     }
+    if (!options.memory_reservation.empty()) {
+        TRY(const auto bytes, parse_bytes(options.memory_reservation));
+        json.field("MemoryReservation", bytes);
+    }
+    const auto number = [&json](const char* name, const std::optional<std::int64_t>& value) {
+        if (value) json.field(name, *value);
+    };
+    number("CpuPeriod", options.cpu_period);
+    number("CpuQuota", options.cpu_quota);
+    number("BlkioWeight", options.blkio_weight);
+    number("MemorySwappiness", options.memory_swappiness);
+    if (!options.cpuset_cpus.empty()) json.field("CpusetCpus", options.cpuset_cpus);
+    if (!options.cpuset_mems.empty()) json.field("CpusetMems", options.cpuset_mems);
+    if (options.oom_kill_disable) json.field("OomKillDisable", true);
+    if (options.init) json.field("Init", true);
+    if (!options.restart.empty()) {
+        TRY(const std::string policy, restart_policy_json(options.restart));
+        json.field_raw("RestartPolicy", policy);
+    }
+    if (!options.cidfile.empty()) json.field("ContainerIDFile", options.cidfile);
     if (!options.cpus.empty()) {
         TRY(const auto nano, parse_nano_cpus(options.cpus));
         json.field("NanoCpus", nano);
@@ -201,6 +224,22 @@ Result<void> pull(Client& client, const std::string& image) {
 
 }  // namespace
 
+Result<std::string> restart_policy_json(const std::string& text) {
+    const std::size_t colon = text.find(':');
+    std::int64_t count = 0;
+    if (colon != std::string::npos) {
+        const char* begin = text.data() + colon + 1;
+        const auto parsed = std::from_chars(begin, text.data() + text.size(), count);
+        if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() || colon == 0)
+            return fail(ErrorKind::invalid,
+                        colon == 0 ? "invalid restart policy format: no policy provided before colon"
+                                   : "invalid restart policy format: maximum retry count must be an integer");
+    }
+    Writer json;
+    json.begin_object().field("Name", text.substr(0, colon)).field("MaximumRetryCount", count).end_object();
+    return json.take();
+}
+
 void add_container_options(CommandLine& line, ContainerOptions& o, bool run) {
     OptionParser& app = line.app;
     app.add_flag("-i,--interactive", o.interactive, "Keep STDIN open even if not attached");
@@ -222,6 +261,16 @@ void add_container_options(CommandLine& line, ContainerOptions& o, bool run) {
     app.add_option("--memory-swap", o.memory_swap, "Swap limit equal to memory plus swap");
     app.add_option("-c,--cpu-shares", o.cpu_shares, "CPU shares (relative weight)");
     app.add_option("--cpus", o.cpus, "Number of CPUs");
+    app.add_option("--cpu-period", o.cpu_period, "Limit CPU CFS (Completely Fair Scheduler) period");
+    app.add_option("--cpu-quota", o.cpu_quota, "Limit CPU CFS (Completely Fair Scheduler) quota");
+    app.add_option("--cpuset-cpus", o.cpuset_cpus, "CPUs in which to allow execution (0-3, 0,1)");
+    app.add_option("--cpuset-mems", o.cpuset_mems, "MEMs in which to allow execution (0-3, 0,1)");
+    app.add_option("--memory-reservation", o.memory_reservation, "Memory soft limit");
+    app.add_option("--memory-swappiness", o.memory_swappiness, "Tune container memory swappiness (0 to 100)");
+    app.add_flag("--oom-kill-disable", o.oom_kill_disable, "Disable OOM Killer");
+    app.add_option("--blkio-weight", o.blkio_weight, "Block IO (relative weight), between 10 and 1000");
+    app.add_option("--restart", o.restart, "Restart policy to apply when a container exits");
+    app.add_flag("--init", o.init, "Run an init inside the container that forwards signals and reaps processes");
     app.add_option("--pids-limit", o.pids_limit, "Tune container pids limit (set -1 for unlimited)");
     line.list("-v,--volume", o.volumes, "Bind mount a volume");
     line.list("--mount", o.mounts, "Attach a filesystem mount to the container");

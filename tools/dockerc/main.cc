@@ -8,6 +8,7 @@ namespace dockerc {
 
 const std::vector<Command> commands = {
     {"attach", "[OPTIONS] CONTAINER", "Attach local standard streams to a running container", attach_command},
+    {"container", "COMMAND", "Manage containers (ls, prune, and every command on containers)", container_command},
     {"create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", create_command},
     {"exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Execute a command in a running container", exec_command},
     {"images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images", images_command},
@@ -19,10 +20,13 @@ const std::vector<Command> commands = {
     {"login", "[OPTIONS] [SERVER]", "Authenticate to a registry", login_command},
     {"logout", "[SERVER]", "Log out from a registry", logout_command},
     {"logs", "[OPTIONS] CONTAINER", "Fetch the logs of a container", logs_command},
+    {"pause", "CONTAINER [CONTAINER...]", "Pause all processes within one or more containers", pause_command},
     {"ps", "[OPTIONS]", "List containers", ps_command},
     {"pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", pull_command},
     {"push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry", push_command},
     {"registry", "serve [OPTIONS]", "Serve a registry of images from a folder", registry_command},
+    {"rename", "CONTAINER NEW_NAME", "Rename a container", rename_command},
+    {"restart", "[OPTIONS] CONTAINER [CONTAINER...]", "Restart one or more containers", restart_command},
     {"rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove one or more containers", rm_command},
     {"rmi", "[OPTIONS] IMAGE [IMAGE...]", "Remove one or more images", rmi_command},
     {"run", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image", run_command},
@@ -30,6 +34,9 @@ const std::vector<Command> commands = {
     {"start", "[OPTIONS] CONTAINER [CONTAINER...]", "Start one or more stopped containers", start_command},
     {"stop", "[OPTIONS] CONTAINER [CONTAINER...]", "Stop one or more running containers", stop_command},
     {"tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", "Create a tag that refers to an image", tag_command},
+    {"top", "CONTAINER [ps OPTIONS]", "Display the running processes of a container", top_command},
+    {"unpause", "CONTAINER [CONTAINER...]", "Unpause all processes within one or more containers", unpause_command},
+    {"update", "[OPTIONS] CONTAINER [CONTAINER...]", "Update configuration of one or more containers", update_command},
     {"version", "[OPTIONS]", "Show the Docker version information", version_command},
     {"wait", "CONTAINER [CONTAINER...]", "Block until containers stop, then print their exit codes", wait_command},
 };

@@ -56,44 +56,76 @@ std::string limit_text(int64_t value) { return value < 0 ? "max" : std::to_strin
 // The documented conversion of shares (2..262144) to a weight (1..10000).
 int64_t weight_of(int64_t shares) { return 1 + (std::clamp<int64_t>(shares, 2, 262144) - 2) * 9999 / 262142; }
 
+// The conversion of a v1 blkio weight (10..1000) to a v2 one (1..10000), as runc's.
+int64_t io_weight_of(int64_t weight) { return 1 + (weight - 10) * 9999 / 990; }
+
+class Writes {
+public:
+    explicit Writes(LaunchCgroup& group) : group_(group) {}
+    void add(std::string_view file, std::string value, bool optional = false) {
+        group_.writes.push_back({group_.directory + "/" + std::string(file), std::move(value), optional});
+    }
+    // 0: not set.
+    void add(std::string_view file, int64_t value, bool optional = false) {
+        if (value != 0) add(file, std::to_string(value), optional);
+    }
+
+private:
+    LaunchCgroup& group_;
+};
+
+void add_v1_memory(Writes& out, const CgroupLimits& l) {
+    out.add("memory.limit_in_bytes", l.memory);
+    const int64_t both = l.memory_swap == 0 && l.memory > 0 ? l.memory * 2 : l.memory_swap;
+    out.add("memory.memsw.limit_in_bytes", both, l.memory_swap <= 0);
+    out.add("memory.soft_limit_in_bytes", l.memory_reservation);
+    if (l.memory_swappiness >= 0) out.add("memory.swappiness", std::to_string(l.memory_swappiness));
+    if (l.oom_kill_disable) out.add("memory.oom_control", 1);
+}
+
 void add_v1(LaunchCgroup& group, const CgroupHierarchy& h, const CgroupLimits& l) {
-    auto write = [&](std::string_view file, int64_t value, bool optional = false) {
-        if (value != 0)
-            group.writes.push_back({group.directory + "/" + std::string(file), std::to_string(value), optional});
-    };
-    if (contains(h.controllers, "memory")) {
-        write("memory.limit_in_bytes", l.memory);
-        int64_t both = l.memory_swap == 0 && l.memory > 0 ? l.memory * 2 : l.memory_swap;
-        write("memory.memsw.limit_in_bytes", both, l.memory_swap == 0);
-    }
+    Writes out(group);
+    if (contains(h.controllers, "memory")) add_v1_memory(out, l);
     if (contains(h.controllers, "cpu")) {
-        write("cpu.shares", l.cpu_shares);
-        write("cpu.cfs_period_us", l.cpu_period);
-        write("cpu.cfs_quota_us", l.cpu_quota);
+        out.add("cpu.shares", l.cpu_shares);
+        out.add("cpu.cfs_period_us", l.cpu_period);
+        out.add("cpu.cfs_quota_us", l.cpu_quota);
     }
-    if (contains(h.controllers, "pids") && l.pids != 0) {
-        group.writes.push_back({group.directory + "/pids.max", limit_text(l.pids), false});
+    if (contains(h.controllers, "pids") && l.pids != 0) out.add("pids.max", limit_text(l.pids));
+    if (contains(h.controllers, "cpuset")) {
+        if (!l.cpuset_cpus.empty()) out.add("cpuset.cpus", l.cpuset_cpus);
+        if (!l.cpuset_mems.empty()) out.add("cpuset.mems", l.cpuset_mems);
+    }
+    if (contains(h.controllers, "blkio") && l.blkio_weight != 0) {
+        // One of them, by the scheduler that the kernel has; who asks for a weight was told when it has neither.
+        out.add("blkio.weight", l.blkio_weight, true);
+        out.add("blkio.bfq.weight", l.blkio_weight, true);
     }
 }
 
 void add_v2(LaunchCgroup& group, const CgroupLimits& l) {
-    auto write = [&](std::string_view file, std::string value, bool optional = false) {
-        group.writes.push_back({group.directory + "/" + std::string(file), std::move(value), optional});
-    };
-    if (l.memory != 0) write("memory.max", limit_text(l.memory));
+    Writes out(group);
+    if (l.memory != 0) out.add("memory.max", limit_text(l.memory));
     if (l.memory_swap < 0) {
-        write("memory.swap.max", "max");
+        out.add("memory.swap.max", "max", true);
     } else if (l.memory > 0) {
         int64_t swap = l.memory_swap == 0 ? l.memory : l.memory_swap - l.memory;
-        write("memory.swap.max", std::to_string(std::max<int64_t>(swap, 0)), l.memory_swap == 0);
+        out.add("memory.swap.max", std::to_string(std::max<int64_t>(swap, 0)), l.memory_swap == 0);
     }
-    if (l.cpu_shares != 0) write("cpu.weight", std::to_string(weight_of(l.cpu_shares)));
+    out.add("memory.low", l.memory_reservation);
+    if (l.cpu_shares != 0) out.add("cpu.weight", std::to_string(weight_of(l.cpu_shares)));
     if (l.cpu_quota != 0 || l.cpu_period != 0) {
         int64_t period = l.cpu_period == 0 ? 100000 : l.cpu_period;
-        write("cpu.max",
-              (l.cpu_quota > 0 ? std::to_string(l.cpu_quota) : std::string("max")) + " " + std::to_string(period));
+        const std::string quota = l.cpu_quota > 0 ? std::to_string(l.cpu_quota) : std::string("max");
+        out.add("cpu.max", quota + " " + std::to_string(period));
     }
-    if (l.pids != 0) write("pids.max", limit_text(l.pids));
+    if (l.pids != 0) out.add("pids.max", limit_text(l.pids));
+    if (!l.cpuset_cpus.empty()) out.add("cpuset.cpus", l.cpuset_cpus);
+    if (!l.cpuset_mems.empty()) out.add("cpuset.mems", l.cpuset_mems);
+    if (l.blkio_weight != 0) {
+        out.add("io.bfq.weight", "default " + std::to_string(l.blkio_weight), true);
+        out.add("io.weight", "default " + std::to_string(io_weight_of(l.blkio_weight)), true);
+    }
 }
 
 std::string directory_of(const CgroupHierarchy& h, std::string_view parent) {
@@ -208,6 +240,39 @@ std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_
             add_v1(group, h, limits);
         }
         out.push_back(std::move(group));
+    }
+    return out;
+}
+
+std::vector<LaunchCgroupWrite> limit_changes(const std::vector<LaunchCgroup>& from,
+                                             const std::vector<LaunchCgroup>& to) {
+    const auto find = [](const std::vector<LaunchCgroup>& in, const std::string& path) -> const LaunchCgroupWrite* {
+        for (const auto& group : in)
+            for (const auto& write : group.writes)
+                if (write.path == path) return &write;
+        return nullptr;
+    };
+    std::vector<LaunchCgroupWrite> out;
+    for (const auto& group : to)
+        for (const auto& write : group.writes)
+            if (const auto* now = find(from, write.path); now == nullptr || now->value != write.value)
+                out.push_back(write);
+    // A limit that is taken away has a word for that.
+    for (const auto& group : from) {
+        for (const auto& write : group.writes) {
+            if (find(to, write.path) != nullptr) continue;
+            const std::string_view file = std::string_view(write.path).substr(write.path.rfind('/') + 1);
+            const auto unset = [&](const char* value) { out.push_back({write.path, value, write.optional}); };
+            if (file == "pids.max" || file == "memory.max" || file == "memory.swap.max") unset("max");
+            if (file == "memory.limit_in_bytes" || file == "memory.memsw.limit_in_bytes" ||
+                file == "memory.soft_limit_in_bytes" || file == "cpu.cfs_quota_us")
+                unset("-1");
+            if (file == "memory.low") unset("0");
+            if (file == "cpu.max") unset("max 100000");
+            if (file == "cpu.cfs_period_us") unset("100000");
+            if (file == "cpu.shares") unset("1024");
+            if (file == "cpu.weight") unset("100");
+        }
     }
     return out;
 }

@@ -37,6 +37,11 @@ struct CgroupLimits {
     int64_t cpu_quota = 0;
     int64_t cpu_period = 0;
     int64_t pids = 0;
+    int64_t memory_reservation = 0;
+    int64_t memory_swappiness = -1;  // -1: not set
+    bool oom_kill_disable = false;
+    int64_t blkio_weight = 0;        // 10..1000
+    std::string cpuset_cpus, cpuset_mems;
 };
 
 // Once, before the first start: the parent exists, its cpuset is filled (v1), its controllers are on for children (v2).
@@ -45,6 +50,10 @@ Result<void> prepare_cgroup_parent(const CgroupHost& host, std::string_view pare
 // For LaunchInput::cgroups. Pure.
 std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_view parent, std::string_view id,
                                             const CgroupLimits& limits);
+
+// What has to be written to the groups of a run that was started with `from`, so that `to` holds. Pure.
+std::vector<LaunchCgroupWrite> limit_changes(const std::vector<LaunchCgroup>& from,
+                                             const std::vector<LaunchCgroup>& to);
 
 // The directories that a start with container_cgroups() makes; to be removed after the last process is gone.
 std::vector<std::string> container_cgroup_directories(const CgroupHost& host, std::string_view parent,

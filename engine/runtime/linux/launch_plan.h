@@ -83,7 +83,7 @@ struct LaunchInput : ProcessInput {
     bool default_masks = true;  // dockerd's masked and read-only paths unless privileged; else the two lists below
     std::vector<std::string> masked_paths;
     std::vector<std::string> readonly_paths;
-    std::string init_path;  // reserved: a static init bound to /sbin/docker-init
+    std::string init_path;  // a static init, bound read-only to /sbin/docker-init; "": none
 };
 
 std::vector<std::string> default_masked_paths();

@@ -7,6 +7,7 @@ namespace dockerc {
 
 #define DOCKERC_COMMAND(name) int name##_command(const Command& command, Client& client, Arguments arguments)
 DOCKERC_COMMAND(attach);
+DOCKERC_COMMAND(container);
 DOCKERC_COMMAND(create);
 DOCKERC_COMMAND(exec);
 DOCKERC_COMMAND(images);
@@ -18,10 +19,13 @@ DOCKERC_COMMAND(load);
 DOCKERC_COMMAND(login);
 DOCKERC_COMMAND(logout);
 DOCKERC_COMMAND(logs);
+DOCKERC_COMMAND(pause);
 DOCKERC_COMMAND(ps);
 DOCKERC_COMMAND(pull);
 DOCKERC_COMMAND(push);
 DOCKERC_COMMAND(registry);
+DOCKERC_COMMAND(rename);
+DOCKERC_COMMAND(restart);
 DOCKERC_COMMAND(rm);
 DOCKERC_COMMAND(rmi);
 DOCKERC_COMMAND(run);
@@ -29,6 +33,9 @@ DOCKERC_COMMAND(search);
 DOCKERC_COMMAND(start);
 DOCKERC_COMMAND(stop);
 DOCKERC_COMMAND(tag);
+DOCKERC_COMMAND(top);
+DOCKERC_COMMAND(unpause);
+DOCKERC_COMMAND(update);
 DOCKERC_COMMAND(version);
 DOCKERC_COMMAND(wait);
 #undef DOCKERC_COMMAND
