@@ -114,26 +114,31 @@ std::string log_lines() {
     while (out.size() < 128 * 1024) out += std::string(78, 'x') + "\n";
     return out;
 }
-void log_encode(benchmark::State& state) {
-    const std::string lines = log_lines();
+std::string log_records(const std::string& lines) {
     runtime::JsonLogEncoder encoder;
     std::string out;
-    for ([[maybe_unused]] auto _ : state) {
-        out.clear();
-        encoder.append(runtime::LogStream::stdout_, lines, 1'700'000'000'123'456'789, out);
+    for (std::string_view left = lines; !left.empty();) {
+        const std::size_t size = left.find('\n');
+        encoder.line(runtime::LogStream::stdout_, left.substr(0, size), true, 1'700'000'000'123'456'789, out);
+        left.remove_prefix(size + 1);
     }
+    return out;
+}
+void log_encode(benchmark::State& state) {
+    const std::string lines = log_lines();
+    for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(log_records(lines));
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(lines.size()));
 }
 BENCHMARK(log_encode);
 
 void log_decode(benchmark::State& state) {
     const std::string lines = log_lines();
-    std::string text;
-    runtime::JsonLogEncoder().append(runtime::LogStream::stdout_, lines, 1'700'000'000'123'456'789, text);
+    const std::string text = log_records(lines);
     for ([[maybe_unused]] auto _ : state) {
         runtime::JsonLogDecoder decoder;
+        runtime::LogEntry entry;
         std::size_t bytes = 0;
-        decoder.feed(text, [&](const runtime::LogEntry& entry) { bytes += entry.log.size(); });
+        for (std::string_view left = text; decoder.next(left, entry);) bytes += entry.text.size();
         benchmark::DoNotOptimize(bytes);
     }
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(lines.size()));

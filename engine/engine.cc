@@ -21,6 +21,7 @@
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/image_config.h"
 #include "engine/runtime/keeper_client.h"
+#include "engine/runtime/log_options.h"
 #include "engine/storage/image_store.h"
 #include "engine/storage/registry_service.h"
 
@@ -88,6 +89,21 @@ std::string filesystem_name(const std::string& path) {
         case OVERLAYFS_SUPER_MAGIC: return "overlayfs";
         default: return "unknown";
     }
+}
+
+// What containers get that name no log driver: refused at start rather than at each create.
+Result<runtime::LogConfig> default_log(const Options& options) {
+    runtime::LogConfig log;
+    log.type = options.log_driver;
+    for (const std::string& option : options.log_opts) {
+        const std::size_t equals = option.find('=');
+        if (equals == std::string::npos || equals == 0)
+            return fail(ErrorKind::invalid, "--log-opt '" + option + "': give it as KEY=VALUE");
+        log.options[option.substr(0, equals)] = option.substr(equals + 1);
+    }
+    auto settings = runtime::log_settings(log);
+    if (!settings) return fail(std::move(settings.error()).with_context("failed to set log opts"));
+    return log;
 }
 
 // The driver asked for, the one this data root has been used with (a full disk must not change it), or what the file
@@ -213,6 +229,8 @@ Task<void> Engine::open_services() {
     if (known_driver != services_.facts.storage_driver) {
         CO_TRY_VOID(db_->set_meta("storage_driver", services_.facts.storage_driver));
     }
+    event_journal_ = std::make_unique<runtime::EventJournal>(data + "/events.log");
+    events_.keep_in(event_journal_.get());
     std::error_code error;
     const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
     if (error) co_return fail_errno(error.value(), "/proc/self/exe");
@@ -231,6 +249,7 @@ Task<void> Engine::open_services() {
     container_options.worker_path = self;
     container_options.init_path = std::filesystem::path(self).parent_path() / "dockercd-init";
     container_options.cgroup_parent = options_.cgroup_parent;
+    CO_TRY(container_options.log_defaults, default_log(options_));
     CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_, events_));
     execs_ = std::make_unique<runtime::ExecService>(*containers_, *keeper_);
     images_->on_event([this](std::string_view action, const storage::ImageEvent& event) {
@@ -268,6 +287,9 @@ Task<void> Engine::close_services() {
         CO_TRY_VOID(co_await images_->scope().join());
     }
     execs_.reset();
+    if (event_journal_) {
+        CO_TRY_VOID(co_await event_journal_->close());
+    }
     containers_.reset();
     keeper_.reset();
     registry_.reset();

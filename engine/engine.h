@@ -6,6 +6,7 @@
 #include "engine/api/services.h"
 #include "engine/options.h"
 #include "engine/runtime/event.h"
+#include "engine/runtime/event_journal.h"
 #include "engine/reactor/loop.h"
 #include "engine/reactor/unique_fd.h"
 #include "engine/runtime/container_service.h"
@@ -37,6 +38,7 @@ private:
     UniqueFd data_lock_;  // flock on DATA/engine.lock, held for life
     UniqueFd exec_lock_;  // and on RUN/engine.lock
     UniqueFd signals_;
+    std::unique_ptr<runtime::EventJournal> event_journal_;
     runtime::Events events_;
     // In the order of their making: each uses those above it.
     std::unique_ptr<storage::Database> db_;

@@ -10,6 +10,7 @@
 #include "engine/options.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/log_compress.h"
 #include "engine/runtime/seccomp_compiler.h"
 #include "engine/storage/worker.h"
 
@@ -50,6 +51,8 @@ int main(int argc, char** argv) {
     // what it wants behind a worker's own seccomp filter).
     const bool worker = argc > 1 && std::strcmp(argv[1], "worker") == 0;
     if (worker && argc == 4 && std::strcmp(argv[2], "seccomp") == 0) _exit(runtime::seccomp_worker_main(argv[3]));
+    if (worker && argc == 3 && std::strcmp(argv[2], "gzip") == 0) _exit(runtime::log_worker_main(true));
+    if (worker && argc == 3 && std::strcmp(argv[2], "gunzip") == 0) _exit(runtime::log_worker_main(false));
     if (worker) _exit(storage::worker_main(argc - 2, argv + 2));
     auto options = parse_options(argc, argv);
     if (!options) {

@@ -8,7 +8,6 @@
 #include "engine/api/container_json.h"
 #include "engine/api/parameters.h"
 #include "engine/api/services.h"
-#include "engine/api/time_parameter.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
@@ -35,13 +34,6 @@ Result<unsigned short> terminal_side(const Request& request, std::string_view na
     if (parsed.ec != std::errc{} || digits.size() != text.size() || value > USHRT_MAX)
         return refuse("value out of range");
     return static_cast<unsigned short>(value);
-}
-
-// "all", a number; what is neither means all, as at dockerd.
-std::int64_t tail_of(std::string_view text) {
-    std::int64_t lines = -1;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), lines);
-    return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() ? lines : -1;
 }
 
 Result<WaitCondition> wait_condition(const Request& request) {
@@ -170,46 +162,6 @@ Task<void> remove_container(Services& services, Request& request, Response& resp
     CO_TRY_VOID(co_await services.containers->remove(reference, force));
     auto done = co_await response.send_empty(204);
     co_return done;
-}
-
-Task<void> attach_container(Services& services, Request& request, Response& response) {
-    CO_TRY(auto container, services.containers->find(request.captures[0]));
-    runtime::AttachRequest wanted;
-    wanted.stream = request.flag("stream");
-    wanted.stdin_ = wanted.stream && request.flag("stdin");
-    wanted.stdout_ = wanted.stream && request.flag("stdout");
-    wanted.stderr_ = wanted.stream && request.flag("stderr");
-    const bool framed = !container->spec.tty && request.upgrade_tcp && request.version >= ApiVersion{1, 42};
-    const std::string_view type =
-        framed ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
-    CO_TRY(auto raw, co_await response.hijack(type));
-    auto done = co_await services.containers->attach(container, wanted, raw, raw, request.stop);
-    co_return done;
-}
-
-Task<void> container_logs(Services& services, Request& request, Response& response) {
-    runtime::LogQuery query;
-    query.follow = request.flag("follow");
-    query.timestamps = request.flag("timestamps");
-    query.stdout_ = request.flag("stdout");
-    query.stderr_ = request.flag("stderr");
-    if (!query.stdout_ && !query.stderr_)
-        co_return fail(ErrorKind::invalid, "Bad parameters: you must choose at least one stream");
-    CO_TRY(const auto since, parse_time(request.parameter("since"), realtime_ns()));
-    CO_TRY(const auto until, parse_time(request.parameter("until"), realtime_ns()));
-    query.since = since.value_or(0);
-    query.until = until.value_or(0);
-    query.tail = tail_of(request.parameter("tail"));
-    CO_TRY(auto container, services.containers->find(request.captures[0]));
-    if (!runtime::logs_to_file(container->spec.log))
-        co_return fail(ErrorKind::not_implemented, "configured logging driver does not support reading");
-    if (request.flag("details")) query.details = runtime::log_details(container->spec);
-    const bool framed = !container->spec.tty && request.version >= ApiVersion{1, 42};
-    const std::string_view type =
-        framed ? "application/vnd.docker.multiplexed-stream" : "application/vnd.docker.raw-stream";
-    CO_TRY_VOID(co_await response.begin(200, type));
-    auto streamed = co_await services.containers->logs(container, std::move(query), &response, request.stop);
-    co_return streamed;
 }
 
 Task<void> resize_container(Services& services, Request& request, Response& response) {

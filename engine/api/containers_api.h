@@ -21,8 +21,6 @@ Task<void> stop_container(Services& services, Request& request, Response& respon
 Task<void> kill_container(Services& services, Request& request, Response& response);
 Task<void> wait_container(Services& services, Request& request, Response& response);
 Task<void> remove_container(Services& services, Request& request, Response& response);
-Task<void> attach_container(Services& services, Request& request, Response& response);
-Task<void> container_logs(Services& services, Request& request, Response& response);
 Task<void> resize_container(Services& services, Request& request, Response& response);
 
 }  // namespace engine::api

@@ -170,7 +170,13 @@ Task<RawStream*> Response::hijack(std::string_view content_type) {
         out += "\r\n";
     }
     out += "Api-Version: " + version_text(api_version_newest) + "\r\n\r\n";
-    const auto bytes = io::bytes_of(out);
+    auto raw = co_await hijack_with(std::move(out));
+    co_return raw;
+}
+
+Task<RawStream*> Response::hijack_with(std::string head) {
+    mode_ = Mode::raw;
+    const auto bytes = io::bytes_of(head);
     CO_TRY_VOID(co_await io::send_all(connection_->fd_.get(), bytes, connection_->request_.stop));
     co_return &raw_;
 }
@@ -190,6 +196,18 @@ Task<std::size_t> RawStream::read(std::span<std::byte> buffer) {
 Task<void> RawStream::write(std::span<const std::byte> bytes) {
     return io::send_all(connection_->fd_.get(), bytes, connection_->request_.stop);
 }
+
+std::size_t RawStream::try_write(std::span<const std::byte> head, std::span<const std::byte> body) {
+    iovec parts[2] = {{const_cast<std::byte*>(head.data()), head.size()},
+                      {const_cast<std::byte*>(body.data()), body.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = 2;
+    const ssize_t sent = ::sendmsg(connection_->fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+}
+
+void RawStream::abandon() { ::shutdown(connection_->fd_.get(), SHUT_RDWR); }
 
 void RawStream::end_reading() { ::shutdown(connection_->fd_.get(), SHUT_RD); }
 

@@ -18,8 +18,9 @@ public:
     explicit RawStream(Connection* connection) : connection_(connection) {}
     Task<std::size_t> read(std::span<std::byte> buffer) override;
     Task<void> write(std::span<const std::byte> bytes) override;
-    // For good: who reads or will read gets the end.
-    void end_reading();
+    std::size_t try_write(std::span<const std::byte> head, std::span<const std::byte> body) override;
+    void abandon() override;
+    void end_reading() override;
     // No more bytes to the client; it may go on sending.
     void close_write();
 
@@ -46,6 +47,8 @@ public:
     Task<void> begin_sized(int status, std::string_view content_type, std::uint64_t length);
     // ... or the connection: 101 to a client that asked for `Upgrade`, the old 200 otherwise. Owned by the response.
     Task<RawStream*> hijack(std::string_view content_type);
+    // The same with a head of the caller's own, status line to empty line.
+    Task<RawStream*> hijack_with(std::string head);
 
     Task<void> finish();
     bool started() const { return mode_ != Mode::unsent; }

@@ -2,12 +2,14 @@
 
 #include "engine/api/absent_api.h"
 #include "engine/api/container_verbs_api.h"
+#include "engine/api/attach_api.h"
 #include "engine/api/containers_api.h"
 #include "engine/api/disk_usage_api.h"
 #include "engine/api/events_api.h"
 #include "engine/api/exec_api.h"
 #include "engine/api/images_api.h"
 #include "engine/api/registry_api.h"
+#include "engine/api/logs_api.h"
 #include "engine/api/system_api.h"
 
 namespace engine::api {
@@ -35,6 +37,7 @@ constexpr Route table[] = {
     {"POST", "/containers/prune", prune_containers, Watch::client},
     {"POST", "/containers/{}/wait", wait_container, Watch::client},
     {"POST", "/containers/{}/attach", attach_container, Watch::hangup},
+    {"GET", "/containers/{}/attach/ws", attach_websocket, Watch::hangup},
     {"GET", "/containers/{}/logs", container_logs, Watch::client},
     {"POST", "/containers/{}/resize", resize_container},
     {"POST", "/containers/{}/exec", create_exec, Watch::client},

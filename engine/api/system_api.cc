@@ -13,6 +13,7 @@
 #include "engine/runtime/event.h"
 #include "engine/runtime/go_time.h"
 #include "engine/storage/registry_service.h"
+#include "engine/runtime/log_options.h"
 
 namespace engine::api {
 namespace {
@@ -38,7 +39,7 @@ void write_info_plugins(json::Writer& w) {
     w.field("Volume", std::vector<std::string>{"local"});
     w.field("Network", std::vector<std::string>{"host", "null"});
     w.field_null("Authorization");
-    w.field("Log", std::vector<std::string>{"json-file", "none"});
+    w.field("Log", runtime::log_driver_names());
     w.end_object();
 }
 

@@ -9,6 +9,7 @@
 #include "engine/reactor/unique_fd.h"
 #include "engine/reactor/units.h"
 #include "engine/runtime/container_spec.h"
+#include "engine/runtime/container_log.h"
 #include "engine/runtime/output.h"
 
 namespace engine::runtime {
@@ -40,7 +41,7 @@ struct HeldResources {
     bool keeper = false;           // the keeper has a record of it
     bool cgroups = false;          // may have been made
     UniqueFd pidfd;
-    UniqueFd stdin_end;            // our write end, or the pty master
+    std::shared_ptr<UniqueFd> stdin_end;  // our write end, or the pty master; none when there is no stdin
     std::shared_ptr<Output> output;
 };
 
@@ -65,6 +66,7 @@ struct Container {
     Nanoseconds wait_status_at = 0;
     // Clients that attached before the start: handed to the output when it exists.
     reactor::IntrusiveList<Attachment> early;
+    std::shared_ptr<ContainerLog> log;   // since its first run in this engine's time; none when nothing is kept
     reactor::Event started;        // notified when held.output is there
 
     std::vector<std::string> exec_ids;  // execs that run or were not started yet, in the order of their creation

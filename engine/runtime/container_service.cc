@@ -52,8 +52,8 @@ Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options
     TRY(service->cgroups_, detect_cgroups());
     TRY_VOID(prepare_cgroup_parent(service->cgroups_, service->options_.cgroup_parent));
     service->cgroup_support_ = detect_cgroup_support(service->cgroups_, service->options_.cgroup_parent);
-    for (const char* name : {"/containers", "/rootfs"}) {
-        const std::string path = service->options_.data_root + name;
+    const std::string& data = service->options_.data_root;
+    for (const std::string& path : {data + "/containers", data + "/rootfs", service->options_.exec_root + "/output"}) {
         if (mkdir(path.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, path);
     }
     TRY_VOID(service->recover());
@@ -103,91 +103,37 @@ Result<void> ContainerService::resize(std::string_view reference, unsigned short
     if (!container->running()) return fail(ErrorKind::conflict, "container " + container->id + " is not running");
     // Without a terminal there is nothing to do, and dockerd says yes.
     const winsize size{rows, columns, 0, 0};
-    if (container->spec.tty && ioctl(container->held.stdin_end.get(), TIOCSWINSZ, &size) != 0)
+    if (container->spec.tty && ioctl(container->held.stdin_end->get(), TIOCSWINSZ, &size) != 0)
         return fail_errno(errno, "resizing the terminal");
     publish(*container, "resize", {{"height", std::to_string(rows)}, {"width", std::to_string(columns)}});
     return {};
 }
 
-Task<void> ContainerService::attach(std::shared_ptr<Container> container, AttachRequest request, ByteSource* input,
-                                    ByteSink* output, reactor::StopToken stop) {
-    publish(*container, "attach");
-    Attachment attachment(request.stdout_, request.stderr_, !container->spec.tty);
-    if (container->held.output) {
-        container->held.output->attach(&attachment);
-    } else {
-        container->early.push_back(&attachment);
-    }
-    reactor::StopSource leaving(stop);
-    reactor::Scope input_scope("attach input", leaving.token());
-    if (request.stdin_ && container->spec.open_stdin)
-        input_scope.spawn("attach stdin", copy_input(container, input, input_scope.token()));
-    auto copied = co_await attachment.copy_to(output, leaving.token());
-    leaving.request_stop();
-    CO_TRY_VOID(co_await input_scope.join());
-    co_return copied;
-}
-
-Task<void> ContainerService::copy_input(std::shared_ptr<Container> container, ByteSource* input,
-                                        reactor::StopToken stop) {
-    while (!container->running()) {
-        CO_TRY_VOID(co_await container->started.wait(stop));
-    }
-    constexpr std::size_t bytes_at_once = 64 * 1024;
-    const auto buffer = std::make_unique<std::byte[]>(bytes_at_once);
-    const std::span<std::byte> space(buffer.get(), bytes_at_once);
-    while (true) {
-        CO_TRY(auto got, co_await input->read(space));
-        if (got == 0) break;
-        if (!container->held.stdin_end) co_return Result<void>{};
-        const std::span<const std::byte> bytes = space.first(got);
-        CO_TRY_VOID(co_await io::write_all(container->held.stdin_end.get(), bytes, stop));
-    }
-    // The client has closed its side. With StdinOnce, so does the container's stdin; a pty has no half-close.
-    if (container->spec.stdin_once && !container->spec.tty && container->held.stdin_end) {
-        container->held.stdin_end.reset();
-        keeper_.close_stdin(container->id);
-    }
-    co_return Result<void>{};
-}
-
 // Both streams to their ends. Stopping the service leaves the bytes in the pipes, which the keeper holds for the next
 // engine.
 Task<void> ContainerService::pump_all(std::shared_ptr<Output> output, UniqueFd out, UniqueFd err) {
-    reactor::Scope streams("streams");
     const reactor::StopToken stop = scope_.token();
+    const std::shared_ptr<ContainerLog> log = output->log();
+    reactor::Scope writer("log");
+    if (log) writer.spawn("log", log->write_records(stop));
+    reactor::Scope streams("streams");
     if (out) streams.spawn("stdout", output->pump(std::move(out), LogStream::stdout_, stop));
     if (err) streams.spawn("stderr", output->pump(std::move(err), LogStream::stderr_, stop));
     CO_TRY_VOID(co_await streams.join());
+    if (log && !stop.stop_requested()) log->end_of_run();
+    CO_TRY_VOID(co_await writer.join());
     // Stopped is not drained: the next engine reads on, and only then is an exit told.
     if (stop.stop_requested()) co_return fail(ErrorKind::canceled, "the engine stops");
     output->drained().set();
     co_return Result<void>{};
 }
 
-Result<std::shared_ptr<LogFile>> ContainerService::open_log(const Container& container) {
-    if (!logs_to_file(container.spec.log)) return std::shared_ptr<LogFile>();
-    TRY(auto file, LogFile::open(log_path_of(container), log_limits(container.spec.log)));
-    return std::shared_ptr<LogFile>(std::move(file));
-}
-
-Task<void> ContainerService::logs(std::shared_ptr<Container> container, LogQuery query, ByteSink* sink,
-                                  reactor::StopToken stop) {
-    if (!logs_to_file(container->spec.log))
-        co_return fail(ErrorKind::not_implemented, "configured logging driver does not support reading");
-    query.framed = !container->spec.tty;
-    std::shared_ptr<LogFile> live = container->held.output ? container->held.output->log() : nullptr;
-    LogStreamer streamer(log_path_of(*container), log_limits(container->spec.log), std::move(live), std::move(query),
-                         sink);
-    auto streamed = co_await streamer.run(stop);
-    co_return streamed;
-}
-
 ContainerPaths ContainerService::paths_of(const Container& container) const {
     const std::string directory = directory_of(container);
-    const bool logged = logs_to_file(container.spec.log);
+    const LogPlace log = log_place(container);
+    const bool shown = log.settings.kind == LogDriverKind::json_file;   // dockerd tells of no other
     return {directory + "/hosts", directory + "/hostname", directory + "/resolv.conf",
-            logged ? log_path_of(container) : std::string()};
+            shown ? log.path : std::string()};
 }
 
 storage::UsersOf ContainerService::image_users() const {

@@ -36,10 +36,13 @@ struct WaitAnswer {
 enum class WaitCondition : unsigned char { not_running, next_exit, removed };
 
 struct AttachRequest {
+    bool logs = false;         // what has been logged so far, first
     bool stream = false;
     bool stdin_ = false;
     bool stdout_ = false;
     bool stderr_ = false;
+    bool framed = false;       // with 8-byte headers
+    std::string detach_keys;   // bytes, as of parse_detach_keys()
 };
 
 struct ProcessTable;   // ps_output.h
@@ -66,6 +69,7 @@ public:
         std::string cgroup_parent;
         std::string worker_path;  // the dockercd binary
         std::string init_path;    // the dockercd-init binary
+        LogConfig log_defaults;   // of containers that name no driver
     };
     // db, images, keeper and events outlive the service.
     static Result<std::unique_ptr<ContainerService>> open(Options options, storage::Database& db,
@@ -90,10 +94,14 @@ public:
     Task<std::vector<std::string>> update(std::string_view reference, std::string_view body, UpdateRules rules);
     Task<WaitAnswer> wait(std::shared_ptr<Container> container, WaitCondition condition, reactor::StopToken stop);
     Task<void> remove(std::string_view reference, bool force);
-    // Raw or framed bytes both ways until output ends or the client leaves.
+    // dockerd attaches to no paused container.
+    Result<void> check_attach(std::string_view reference, const Container& container) const;
+    // Raw or framed bytes both ways until output ends, the client leaves or types the detach keys.
     Task<void> attach(std::shared_ptr<Container> container, AttachRequest request, ByteSource* input, ByteSink* output,
                       reactor::StopToken stop);
-    // The log, by `query`. A container without one: not implemented, in dockerd's words.
+    // Not implemented, in dockerd's words, when nothing is kept.
+    Result<void> check_logs(const Container& container) const;
+    // The log, by `query`.
     Task<void> logs(std::shared_ptr<Container> container, LogQuery query, ByteSink* sink, reactor::StopToken stop);
     Result<void> resize(std::string_view reference, unsigned short rows, unsigned short columns);
 
@@ -140,7 +148,6 @@ private:
     Task<void> remove_cgroup(const std::string& directory);
     void remove_soon(const std::shared_ptr<Container>& container);
     Task<void> remove_now(std::shared_ptr<Container> container);
-    Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, reactor::StopToken stop);
     Task<void> start_found(std::shared_ptr<Container> container);
     Task<void> kill_found(std::string_view reference, std::string_view signal);
     Task<void> stop_found(std::shared_ptr<Container> container, std::string_view signal, std::optional<long> timeout);
@@ -159,18 +166,22 @@ private:
     Task<void> thaw_found(std::shared_ptr<Container> container);
     Task<void> update_found(std::shared_ptr<Container> container, const ContainerSpec& wanted);
     Result<void> check_free_name(std::string_view name) const;
+    Task<void> copy_input(std::shared_ptr<Container> container, ByteSource* input, std::string keys,
+                          reactor::StopSource* leaving);
+    Task<void> attach_streams(std::shared_ptr<Container> container, Attachment* attachment, AttachRequest request,
+                              ByteSource* input, ByteSink* output, reactor::StopToken stop);
     Task<bool> run_ended(std::shared_ptr<Container> container, reactor::StopToken stop);
     bool ended_by_oom(const Container& container) const;
     Result<void> save_new(const Container& container);
     Result<void> try_save_state(const Container& container);
     void save_state(const Container& container);
-    Result<std::shared_ptr<LogFile>> open_log(const Container& container);   // none when it logs to no file
+    LogPlace log_place(const Container& container) const;
+    Result<std::shared_ptr<ContainerLog>> begin_log(Container& container);   // none when nothing is kept
+    void finish_logs();
+    Task<void> finish_log(std::shared_ptr<Container> container);
     Result<void> write_network_files(const Container& container);
     std::string directory_of(const Container& container) const {
         return options_.data_root + "/containers/" + container.id;
-    }
-    std::string log_path_of(const Container& container) const {
-        return directory_of(container) + "/" + container.id + "-json.log";
     }
 
     Options options_;

@@ -69,29 +69,6 @@ std::vector<MountSpec> mount_points(const ContainerSpec& spec) {
     return out;
 }
 
-std::string log_details(const ContainerSpec& spec) {
-    std::map<std::string, std::string> shown;
-    const auto each = [&spec](const char* option, auto&& take) {
-        const auto named = spec.log.options.find(option);
-        if (named == spec.log.options.end()) return;
-        for (std::string_view rest = named->second; !rest.empty();) {
-            const std::size_t comma = rest.find(',');
-            take(std::string(rest.substr(0, comma)));
-            rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-        }
-    };
-    each("labels", [&](const std::string& name) {
-        if (const auto label = spec.labels.find(name); label != spec.labels.end()) shown[name] = label->second;
-    });
-    each("env", [&](const std::string& name) {
-        for (const std::string& variable : spec.env)
-            if (variable.starts_with(name + "=")) shown[name] = variable.substr(name.size() + 1);
-    });
-    std::string out;
-    for (const auto& [name, value] : shown) out.append(out.empty() ? "" : ",").append(name).append("=").append(value);
-    return out.empty() ? out : out + " ";
-}
-
 std::string network_name(const ContainerSpec& spec) {
     return spec.network_mode.empty() || spec.network_mode == "default" ? "bridge" : spec.network_mode;
 }

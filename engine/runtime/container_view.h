@@ -24,9 +24,6 @@ std::string command_line(const ContainerSpec& spec);
 // What inspect lists under Mounts: binds and what HostConfig.Mounts names, not HostConfig.Tmpfs.
 std::vector<MountSpec> mount_points(const ContainerSpec& spec);
 
-// "NAME=value,... " of the labels and variables that the log options name; "" when they name none.
-std::string log_details(const ContainerSpec& spec);
-
 // "none", "host" or "bridge".
 std::string network_name(const ContainerSpec& spec);
 

@@ -71,6 +71,8 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
     CO_TRY(auto image_config, runtime_config_of(image.config));
     CO_TRY_VOID(merge_image_config(spec, image_config));
     if (spec.cmd.empty() && spec.entrypoint.empty()) co_return fail(ErrorKind::invalid, "no command specified");
+    add_log_defaults(spec.log, options_.log_defaults);
+    store_log_config(spec);
     CO_TRY_VOID(check_spec(spec));
     complete_resources(spec);
     CO_TRY(auto warnings, check_resources(spec, cgroup_support_, false));

@@ -5,6 +5,7 @@
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/event_journal.h"
 #include "engine/storage/reference.h"
 
 namespace engine::runtime {
@@ -87,6 +88,24 @@ bool EventFilter::matches(const EventMessage& message) const {
     return matches_image(message) && matches_labels(message);
 }
 
+void Events::remember(std::shared_ptr<const EventMessage> message) {
+    history_bytes_ += message->text.size();
+    history_.push_back(std::move(message));
+    while (history_.size() > history_max || history_bytes_ > history_bytes_max) {
+        history_bytes_ -= history_.front()->text.size();
+        history_.pop_front();
+    }
+}
+
+void Events::keep_in(EventJournal* journal) {
+    for (EventMessage& known : journal->open(history_max)) {
+        auto message = std::make_shared<EventMessage>(std::move(known));
+        message->text = event_text(*message);
+        remember(std::move(message));
+    }
+    journal_ = journal;
+}
+
 void Events::publish(std::string_view type, std::string_view action, std::string_view actor_id,
                      EventAttributes attributes) {
     auto message = std::make_shared<EventMessage>();
@@ -95,8 +114,9 @@ void Events::publish(std::string_view type, std::string_view action, std::string
     message->actor_id = std::string(actor_id);
     message->attributes = std::move(attributes);
     message->time = realtime_ns();
-    if (history_.size() == history_max) history_.pop_front();
-    history_.push_back(message);
+    message->text = event_text(*message);
+    if (journal_) journal_->append(message->text);
+    remember(message);
     for (Listener* listener = listeners_.front(); listener; listener = listeners_.next(listener)) {
         if (listener->dropped_ || !listener->filter_.matches(*message)) continue;
         if (listener->waiting_.size() == waiting_max) {
@@ -118,6 +138,13 @@ Task<std::shared_ptr<const EventMessage>> Events::Listener::take(reactor::StopTo
     auto message = std::move(waiting_.front());
     waiting_.pop_front();
     co_return message;
+}
+
+std::shared_ptr<const EventMessage> Events::Listener::take_now() {
+    if (waiting_.empty()) return nullptr;
+    auto message = std::move(waiting_.front());
+    waiting_.pop_front();
+    return message;
 }
 
 std::vector<std::shared_ptr<const EventMessage>> Events::history(Nanoseconds since, Nanoseconds until,

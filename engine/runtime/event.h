@@ -17,12 +17,15 @@ namespace engine::runtime {
 
 using EventAttributes = std::map<std::string, std::string>;
 
+class EventJournal;
+
 struct EventMessage {
     std::string type;    // "container", "image"
     std::string action;  // "die"
     std::string actor_id;
     EventAttributes attributes;
     Nanoseconds time = 0;  // CLOCK_REALTIME
+    std::string text;      // event_text(), made once for all who listen
 };
 
 // One line of the stream, with its newline.
@@ -48,7 +51,9 @@ private:
 
 class Events {
 public:
-    static constexpr std::size_t history_max = 256;   // as dockerd
+    // What `since` can reach, over restarts too: so many messages, of so many bytes.
+    static constexpr std::size_t history_max = 1024;
+    static constexpr std::size_t history_bytes_max = std::size_t{1} << 20;
     static constexpr std::size_t waiting_max = 4096;  // messages that one listener may be behind, then it is dropped
 
     // Lives in the listening task.
@@ -59,6 +64,8 @@ public:
         }
         // The next message; waits for it. An error when the token stops or too many wait to be taken.
         Task<std::shared_ptr<const EventMessage>> take(reactor::StopToken stop);
+        // Another one that is there already; none when there is none.
+        std::shared_ptr<const EventMessage> take_now();
 
     private:
         friend class Events;
@@ -68,6 +75,8 @@ public:
         bool dropped_ = false;
     };
 
+    // Takes over what the journal has from before, and writes everything to it from now on. It outlives this object.
+    void keep_in(EventJournal* journal);
     void publish(std::string_view type, std::string_view action, std::string_view actor_id, EventAttributes attributes);
     // Those still known, oldest first; 0: no bound.
     std::vector<std::shared_ptr<const EventMessage>> history(Nanoseconds since, Nanoseconds until,
@@ -75,7 +84,11 @@ public:
     std::size_t listeners();
 
 private:
+    void remember(std::shared_ptr<const EventMessage> message);
+
     std::deque<std::shared_ptr<const EventMessage>> history_;
+    std::size_t history_bytes_ = 0;
+    EventJournal* journal_ = nullptr;
     reactor::IntrusiveList<Listener> listeners_;
 };
 

@@ -84,6 +84,29 @@ bool take_string(std::string_view& in, std::string& buffer, std::string_view& ou
     return true;
 }
 
+// An object in place, strings in it respected.
+bool take_object(std::string_view& in, std::string_view& out) {
+    if (in.empty() || in[0] != '{') return false;
+    int depth = 0;
+    bool quoted = false;
+    for (std::size_t at = 0; at < in.size(); ++at) {
+        const char c = in[at];
+        if (quoted) {
+            if (c == '\\') ++at;
+            if (c == '"') quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{') {
+            ++depth;
+        } else if (c == '}' && --depth == 0) {
+            out = in.substr(0, at + 1);
+            in.remove_prefix(at + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool take(std::string_view& in, std::string_view word) {
     if (!in.starts_with(word)) return false;
     in.remove_prefix(word.size());
@@ -144,67 +167,81 @@ bool JsonLogDecoder::next_line(std::string_view& block, std::string_view& line) 
 }
 
 std::int64_t LogEntry::time_ns() const {
-    std::int64_t ns = 0;
-    return parse_rfc3339(time, ns) ? ns : 0;
+    if (known_time == 0 && !parse_rfc3339(written_time, known_time)) known_time = 0;
+    return known_time;
 }
 
-// A line exactly as our encoder writes it, of a text that needs no escapes but its newline. That is nearly all there
-// are: two searches a line instead of a look at every character.
-bool JsonLogDecoder::parse_own(std::string_view line, LogEntry& entry) {
+// A record exactly as our encoder writes it, of a text that needs no escapes but its newline. That is nearly all there
+// are: two searches of the text instead of a look at every character of the record.
+bool JsonLogDecoder::next_own(std::string_view& block, LogEntry& entry) {
     constexpr std::string_view head = R"({"log":")";
-    constexpr std::string_view of_stdout = R"(","stream":"stdout","time":")";
-    constexpr std::string_view of_stderr = R"(","stream":"stderr","time":")";
+    constexpr std::string_view of_stdout = R"(,"stream":"stdout","time":")";
+    constexpr std::string_view of_stderr = R"(,"stream":"stderr","time":")";
     constexpr std::size_t time_bytes_max = 36;
-    if (line.size() < head.size() + of_stdout.size() + 4 || !line.starts_with(head) || !line.ends_with("\"}"))
-        return false;
-    const std::size_t time_end = line.size() - 2;
-    const void* quote = memrchr(line.data() + (time_end - std::min(time_end, time_bytes_max)), '"',
-                                std::min(time_end, time_bytes_max));
-    if (!quote) return false;
-    const auto time = static_cast<std::size_t>(static_cast<const char*>(quote) - line.data()) + 1;
-    if (time < head.size() + of_stdout.size()) return false;
-    const std::size_t end = time - of_stdout.size();
-    const std::string_view middle = line.substr(end, of_stdout.size());
+    if (!block.starts_with(head)) return false;
+    const char* text = block.data() + head.size();
+    const char* end = block.data() + block.size();
+    const char* quote = static_cast<const char*>(std::memchr(text, '"', static_cast<std::size_t>(end - text)));
+    if (!quote || static_cast<std::size_t>(end - quote) < 1 + of_stdout.size() + time_bytes_max) return false;
+    auto size = static_cast<std::size_t>(quote - text);
+    const void* slash = std::memchr(text, '\\', size);
+    const bool newline = slash && slash == quote - 2 && quote[-1] == 'n';
+    if (slash && !newline) return false;
+    const std::string_view middle(quote + 1, of_stdout.size());
     if (middle != of_stdout && middle != of_stderr) return false;
-    std::string_view text = line.substr(head.size(), end - head.size());
-    const bool newline = text.ends_with("\\n");
-    if (newline) text.remove_suffix(2);
-    if (std::memchr(text.data(), '\\', text.size()) || std::memchr(text.data(), '"', text.size())) return false;
+    const char* time = quote + 1 + middle.size();
+    const char* time_end = static_cast<const char*>(std::memchr(time, '"', time_bytes_max - 2));
+    if (!time_end || time_end[1] != '}' || time_end[2] != '\n') return false;
     entry.stream = middle == of_stderr ? LogStream::stderr_ : LogStream::stdout_;
-    entry.time = line.substr(time, time_end - time);
-    entry.log = text;
-    if (newline) {
-        text_.assign(text).push_back('\n');
-        entry.log = text_;
-    }
+    entry.newline = newline;
+    entry.text = std::string_view(text, newline ? size - 2 : size);
+    entry.attributes = {};
+    entry.written_time = std::string_view(time, static_cast<std::size_t>(time_end - time));
+    entry.known_time = 0;
+    block.remove_prefix(static_cast<std::size_t>(time_end + 3 - block.data()));
     return true;
 }
 
+bool JsonLogDecoder::next(std::string_view& block, LogEntry& entry) {
+    if (partial_.empty() && !oversized_ && next_own(block, entry)) return true;
+    std::string_view line;
+    while (next_line(block, line)) {
+        if (parse(line, entry)) return true;
+        ++skipped_;
+    }
+    return false;
+}
+
+void JsonLogDecoder::end_of_file() {
+    if (oversized_ || (!partial_.empty() && !partial_used_)) ++skipped_;
+    partial_.clear();
+    partial_used_ = oversized_ = false;
+}
+
+// Any order of the names, as a JSON reader would have it; a record without "log" is an empty one.
 bool JsonLogDecoder::parse(std::string_view line, LogEntry& entry) {
-    if (parse_own(line, entry)) return true;
-    std::int64_t time_ns = 0;
-    std::string unused;
-    std::string_view stream;
-    const bool sound = take(line, R"({"log":)") && take_string(line, text_, entry.log) && take(line, R"(,"stream":)") &&
-                       take_string(line, unused, stream) && take(line, R"(,"time":)") &&
-                       take_string(line, unused, entry.time) && line == "}" && parse_rfc3339(entry.time, time_ns);
-    if (!sound) return ++skipped_, false;
-    entry.stream = stream == "stderr" ? LogStream::stderr_ : LogStream::stdout_;
-    return true;
-}
-
-std::size_t tail_start(std::string_view block, std::uint64_t lines, std::uint64_t& found) {
-    found = 0;
-    std::size_t at = block.size();
-    while (found < lines && at > 0) {
-        const void* newline = memrchr(block.data(), '\n', at - 1);
-        ++found;
-        if (!newline) return 0;
-        at = static_cast<std::size_t>(static_cast<const char*>(newline) - block.data()) + 1;
-        if (found == lines) return at;
-        // the line found ends with this newline; the next search looks in front of it
+    std::string_view text, stream = "stdout";
+    entry.attributes = entry.written_time = {};
+    if (!take(line, "{")) return false;
+    while (!take(line, "}")) {
+        std::string_view name;
+        if (!take_string(line, name_, name) || !take(line, ":")) return false;
+        if (name == "attrs") {
+            if (!take_object(line, entry.attributes)) return false;
+        } else {
+            std::string& buffer = name == "log" ? text_ : name == "stream" ? stream_ : time_;
+            std::string_view& value = name == "log" ? text : name == "stream" ? stream : entry.written_time;
+            if (name != "log" && name != "stream" && name != "time") return false;
+            if (!take_string(line, buffer, value)) return false;
+        }
+        if (!take(line, ",") && !line.starts_with('}')) return false;
     }
-    return at;
+    if (!line.empty() || !parse_rfc3339(entry.written_time, entry.known_time)) return false;
+    entry.stream = stream == "stderr" ? LogStream::stderr_ : LogStream::stdout_;
+    entry.newline = text.ends_with('\n');
+    if (entry.newline) text.remove_suffix(1);
+    entry.text = text;
+    return true;
 }
 
 }  // namespace engine::runtime

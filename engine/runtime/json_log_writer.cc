@@ -5,7 +5,8 @@
 
 #include "engine/reactor/json_writer.h"
 #include "engine/runtime/go_time.h"
-#include "engine/runtime/limits.h"
+#include "engine/runtime/json_log_reader.h"
+#include "engine/runtime/log_tail.h"
 
 namespace engine::runtime {
 namespace {
@@ -34,58 +35,53 @@ bool plain(std::string_view text) {
     return (found | needs_escape(word)) == 0;
 }
 
-void line(std::string_view text, bool newline, std::string_view tail, std::string& out) {
-    constexpr std::string_view kHead = R"({"log":)";
-    out += kHead;
+}  // namespace
+
+void JsonLogEncoder::set_tails(std::int64_t time_ns) {
+    if (tail_time_ == time_ns) return;
+    tail_time_ = time_ns;
+    const std::string attributes = attributes_.empty() ? std::string() : R"("attrs":)" + attributes_ + ",";
+    const std::string time = attributes + R"("time":")" + rfc3339_nano(time_ns) + "\"}\n";
+    tail_[0] = R"(,"stream":"stdout",)" + time;
+    tail_[1] = R"(,"stream":"stderr",)" + time;
+}
+
+void JsonLogEncoder::line(LogStream stream, std::string_view text, bool newline, std::int64_t time_ns,
+                          std::string& out) {
+    set_tails(time_ns);
+    constexpr std::string_view head = R"({"log":)";
+    out += head;
     if (plain(text)) {
         out += '"';
         out += text;
-        out += '"';
+        out += newline ? std::string_view("\\n\"") : std::string_view("\"");
     } else {
         json::append_string(out, text);
+        if (newline) out.insert(out.size() - 1, "\\n");
     }
-    if (newline) out.insert(out.size() - 1, "\\n");
-    out += tail;
+    out += tail_[stream == LogStream::stderr_ ? 1 : 0];
 }
+
+namespace {
+
+class JsonLogFormat final : public LogFormat {
+public:
+    std::unique_ptr<LogEncoder> encoder(std::string attributes) const override {
+        return std::make_unique<JsonLogEncoder>(std::move(attributes));
+    }
+    std::unique_ptr<LogDecoder> decoder() const override { return std::make_unique<JsonLogDecoder>(); }
+    bool is_lines() const override { return true; }
+    std::string file_name(std::string_view container_id) const override {
+        return std::string(container_id) + "-json.log";
+    }
+    Result<void> cut_torn(int fd) const override { return cut_torn_record(fd); }
+};
 
 }  // namespace
 
-void JsonLogEncoder::set_tails(std::int64_t now_ns) {
-    if (tail_time_ == now_ns) return;
-    tail_time_ = now_ns;
-    const std::string time = rfc3339_nano(now_ns);
-    tail_[0] = R"(,"stream":"stdout","time":")" + time + "\"}\n";
-    tail_[1] = R"(,"stream":"stderr","time":")" + time + "\"}\n";
-}
-
-void JsonLogEncoder::append(LogStream stream, std::string_view bytes, std::int64_t now_ns, std::string& out) {
-    set_tails(now_ns);
-    const std::size_t index = stream == LogStream::stderr_ ? 1 : 0;
-    std::string& partial = partial_[index];
-    while (!bytes.empty()) {
-        const std::size_t room = kLogLineBytes - partial.size();
-        const std::size_t reach = std::min(room, bytes.size());
-        const void* found = std::memchr(bytes.data(), '\n', reach);
-        if (!found && reach < room) {
-            partial.append(bytes);
-            return;
-        }
-        const std::size_t size =
-            found ? static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data()) : reach;
-        std::string_view text = bytes.substr(0, size);
-        if (!partial.empty()) text = partial.append(text);
-        line(text, found != nullptr, tail_[index], out);
-        partial.clear();
-        bytes.remove_prefix(size + (found ? 1 : 0));
-    }
-}
-
-void JsonLogEncoder::finish(LogStream stream, std::int64_t now_ns, std::string& out) {
-    const std::size_t index = stream == LogStream::stderr_ ? 1 : 0;
-    if (partial_[index].empty()) return;
-    set_tails(now_ns);
-    line(partial_[index], false, tail_[index], out);
-    partial_[index].clear();
+const LogFormat& json_log_format() {
+    static const JsonLogFormat format;
+    return format;
 }
 
 }  // namespace engine::runtime

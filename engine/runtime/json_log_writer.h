@@ -1,26 +1,25 @@
-// Container output to json-file lines: {"log":"...\n","stream":"stdout","time":"..."}. One encoder per container.
+// Lines of output as json-file has them: {"log":"...\n","stream":"stdout","time":"..."}.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-#include "engine/runtime/multiplexed_frame.h"
+#include "engine/runtime/log_format.h"
 
 namespace engine::runtime {
 
-class JsonLogEncoder {
+class JsonLogEncoder final : public LogEncoder {
 public:
-    // Appends the complete lines of `bytes` to `out`; the rest waits for the next call. All lines get one time.
-    void append(LogStream stream, std::string_view bytes, std::int64_t now_ns, std::string& out);
-    // End of the stream: what waits becomes a line without a newline.
-    void finish(LogStream stream, std::int64_t now_ns, std::string& out);
+    // `attributes`: a JSON object for every record, or "".
+    explicit JsonLogEncoder(std::string attributes = {}) : attributes_(std::move(attributes)) {}
+    void line(LogStream stream, std::string_view text, bool newline, std::int64_t time_ns, std::string& out) override;
 
 private:
-    void set_tails(std::int64_t now_ns);
+    void set_tails(std::int64_t time_ns);
 
-    std::string partial_[2];
-    std::string tail_[2];
+    std::string attributes_;
+    std::string tail_[2];   // what follows the text, for the time of the last line
     std::int64_t tail_time_ = -1;
 };
 

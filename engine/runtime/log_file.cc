@@ -4,71 +4,71 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
+#include <filesystem>
 
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
-#include "engine/runtime/limits.h"
-#include "engine/runtime/log_tail.h"
-#include "engine/runtime/spec_check.h"
 
 namespace engine::runtime {
 namespace {
 
-std::string numbered(const std::string& path, int number) {
-    return number == 0 ? path : path + "." + std::to_string(number);
-}
-
-UniqueFd open_for_append(const std::string& path, int flags) {
-    return UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | flags, 0640));
+std::string numbered(const std::string& path, int number, bool compressed) {
+    std::string out = path;
+    if (number > 0) out += "." + std::to_string(number);
+    if (compressed) out += ".gz";
+    return out;
 }
 
 }  // namespace
 
-LogLimits log_limits(const LogConfig& config) {
-    LogLimits limits{kLogFileBytesDefault, kLogFilesDefault};
-    const auto size = config.options.find("max-size");
-    const auto files = config.options.find("max-file");
-    if (size != config.options.end()) limits.file_bytes_max = std::max<std::int64_t>(0, parse_ram_size(size->second));
-    if (files != config.options.end()) limits.files_max = std::max(1, std::atoi(files->second.c_str()));
-    return limits;
+std::string LogFile::name(int number, bool compressed) const { return numbered(path_, number, compressed); }
+
+int LogFile::number_of(std::uint64_t generation) const {
+    if (generation >= generation_ || generation_ - generation >= static_cast<std::uint64_t>(settings_.files_max))
+        return 0;
+    return static_cast<int>(generation_ - generation);
 }
 
-bool logs_to_file(const LogConfig& config) { return config.type.empty() || config.type == "json-file"; }
+std::uint64_t LogFile::oldest() const { return generation_ - static_cast<std::uint64_t>(settings_.files_max) + 1; }
 
-Result<std::unique_ptr<LogFile>> LogFile::open(std::string path, LogLimits limits) {
-    UniqueFd fd = open_for_append(path, 0);
+Result<void> LogFile::open() {
+    const std::string directory = std::filesystem::path(path_).parent_path();
+    if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, directory);
+    constexpr int flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+    UniqueFd fd(::open(path_.c_str(), flags, 0640));
     struct stat facts {};
-    if (!fd || fstat(fd.get(), &facts) != 0) return fail_errno(errno, path);
+    if (!fd || fstat(fd.get(), &facts) != 0) return fail_errno(errno, path_);
     if (facts.st_size > 0) {
-        ignore_result(cut_torn_record(fd.get()), "what cannot be cut is skipped by readers");
-        if (fstat(fd.get(), &facts) != 0) return fail_errno(errno, path);
+        ignore_result(format_.cut_torn(fd.get()), "what cannot be cut is skipped by readers");
+        if (fstat(fd.get(), &facts) != 0) return fail_errno(errno, path_);
     }
-    return std::unique_ptr<LogFile>(new LogFile(std::move(path), limits, std::move(fd), facts.st_size));
-}
-
-// In one piece on the loop: whoever opens the files sees all of them before or all of them after.
-Result<void> LogFile::rotate() {
-    if (limits_.files_max > 1) {
-        for (int number = limits_.files_max - 2; number >= 0; --number) {
-            const std::string from = numbered(path_, number);
-            if (::rename(from.c_str(), numbered(path_, number + 1).c_str()) != 0 && errno != ENOENT)
-                return fail_errno(errno, "rotating " + from);
-        }
-    }
-    UniqueFd next = open_for_append(path_, O_TRUNC);
-    if (!next) return fail_errno(errno, path_);
-    fd_ = std::move(next);
-    size_ = 0;
-    ++rotations_;
+    fd_ = std::move(fd);
+    inode_ = facts.st_ino;
+    size_ = facts.st_size;
     return {};
 }
 
-void LogFile::failed(const Error& error) {
-    if (!failing_) log_warn("writing " + path_ + ": " + error.message() + ", lines are lost");
-    failing_ = true;
+// The new file is made first: when it cannot be, the old one goes on under its name.
+Result<void> LogFile::rotate() {
+    const std::string fresh = path_ + ".new";
+    UniqueFd next(::open(fresh.c_str(), O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
+    struct stat facts {};
+    if (!next || fstat(next.get(), &facts) != 0) return fail_errno(errno, "rotating " + path_);
+    // The oldest goes by being renamed over, or here when it is of the other kind.
+    for (const bool compressed : {false, true})
+        if (settings_.files_max > 1) ::unlink(name(settings_.files_max - 1, compressed).c_str());
+    for (int number = settings_.files_max - 2; number >= 0; --number)
+        for (const bool compressed : {false, true})
+            if (::rename(name(number, compressed).c_str(), name(number + 1, compressed).c_str()) != 0 &&
+                errno != ENOENT)
+                return fail_errno(errno, "rotating " + name(number, compressed));
+    if (::rename(fresh.c_str(), path_.c_str()) != 0) return fail_errno(errno, "rotating " + path_);
+    fd_ = std::move(next);
+    inode_ = facts.st_ino;
+    size_ = 0;
+    ++generation_;
+    return {};
 }
 
 Task<void> LogFile::append(std::string_view records) {
@@ -76,35 +76,41 @@ Task<void> LogFile::append(std::string_view records) {
     auto written = co_await io::write_all(fd_.get(), bytes);
     if (written) {
         size_ += static_cast<std::int64_t>(records.size());
-        failing_ = false;
     } else {
-        failed(written.error());
-        ignore_result(cut_torn_record(fd_.get()), "what cannot be cut is skipped by readers");
+        cut(size_);
     }
-    co_return Result<void>{};
+    co_return written;
 }
 
-Task<void> LogFile::write(std::string_view records) {
-    while (!records.empty()) {
-        if (limits_.file_bytes_max > 0 && size_ >= limits_.file_bytes_max) {
-            if (auto rotated = rotate(); !rotated) failed(rotated.error());
-        }
-        std::size_t piece = records.size();
-        const std::int64_t room = limits_.file_bytes_max - size_;
-        if (room > 0 && static_cast<std::size_t>(room) < piece)
-            piece = std::min(records.find('\n', static_cast<std::size_t>(room) - 1), piece - 1) + 1;
-        CO_TRY_VOID(co_await append(records.substr(0, piece)));
-        records.remove_prefix(piece);
+void LogFile::cut(std::int64_t size) {
+    if (ftruncate(fd_.get(), size) == 0) {
+        size_ = size;
+        return;
     }
-    changed_.notify_all();
-    co_return Result<void>{};
+    log_warn(errno_error(errno, "cutting a torn record off " + path_).message() + ": readers pass over it");
+    struct stat facts {};
+    if (fstat(fd_.get(), &facts) == 0) size_ = facts.st_size;
 }
 
-std::vector<UniqueFd> open_log_files(const std::string& path, int files_max) {
-    std::vector<UniqueFd> out;
+LogPart open_log_part(const std::string& path, int number) {
+    LogPart part;
+    part.number = number;
+    for (const bool compressed : {false, true}) {
+        part.fd.reset(::open(numbered(path, number, compressed).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        part.compressed = compressed;
+        if (part.fd || number == 0) break;
+    }
+    struct stat facts {};
+    if (part.fd && fstat(part.fd.get(), &facts) == 0)
+        part.changed = facts.st_mtim.tv_sec * second + facts.st_mtim.tv_nsec;
+    return part;
+}
+
+std::vector<LogPart> open_log_parts(const std::string& path, int files_max) {
+    std::vector<LogPart> out;
     for (int number = files_max - 1; number >= 0; --number) {
-        UniqueFd fd(::open(numbered(path, number).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-        if (fd) out.push_back(std::move(fd));
+        LogPart part = open_log_part(path, number);
+        if (part.fd) out.push_back(std::move(part));
     }
     return out;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/log.h"
@@ -107,6 +108,7 @@ Result<void> ContainerService::recover() {
     }
     TRY(auto rows, db_.containers());
     for (const storage::ContainerRow& row : rows) recover_one(row, holdings);
+    finish_logs();
     // Runs that nobody waits for: a start cut off before its row said "running", an end cut off before the keeper
     // forgot it.
     for (auto& [id, holding] : holdings) {
@@ -118,6 +120,19 @@ Result<void> ContainerService::recover() {
         }
     }
     return {};
+}
+
+// Output of runs that are over, which no engine has logged; of containers that are gone it is nobody's.
+void ContainerService::finish_logs() {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.exec_root + "/output", error)) {
+        const auto found = containers_.find(entry.path().filename().string());
+        if (found == containers_.end()) {
+            ::unlink(entry.path().c_str());
+        } else if (!found->second->held.output) {
+            scope_.spawn("finish log", finish_log(found->second));
+        }
+    }
 }
 
 // A run whose end concerns nobody any more; its container may be gone.
@@ -193,11 +208,11 @@ void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding
     container->held.cgroups = true;
     container->held.pidfd = std::move(holding.pidfd);
     container->state.pid = holding.pid;
-    auto log = open_log(*container);
+    auto log = begin_log(*container);
     if (!log) log_error("container " + container->id + ": " + log.error().message() + ": its output is not kept");
     UniqueFd out = std::move(holding.held_stdout);
     if (container->spec.tty) out.reset(fcntl(holding.held_stdin.get(), F_DUPFD_CLOEXEC, 3));
-    container->held.stdin_end = std::move(holding.held_stdin);
+    if (holding.held_stdin) container->held.stdin_end = std::make_shared<UniqueFd>(std::move(holding.held_stdin));
     container->held.output = std::make_shared<Output>(log ? std::move(*log) : nullptr, container->spec.tty);
     if (!holding.running) {
         container->wait_status = holding.wait_status;

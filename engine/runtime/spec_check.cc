@@ -10,6 +10,7 @@
 #include "engine/reactor/try.h"
 #include "engine/runtime/limits.h"
 #include "engine/runtime/linux/capabilities.h"
+#include "engine/runtime/log_options.h"
 #include "engine/runtime/mount_spec.h"
 #include "engine/runtime/restart_policy.h"
 #include "engine/runtime/signal_number.h"
@@ -66,27 +67,6 @@ Result<void> check_ulimits(const ContainerSpec& spec) {
     return {};
 }
 
-Result<void> check_log(const LogConfig& log) {
-    if (log.type.empty() || log.type == "json-file") {
-        static constexpr std::string_view known[] = {"max-size", "max-file",  "compress", "labels", "labels-regex",
-                                                     "env",      "env-regex", "tag",      "mode",   "max-buffer-size"};
-        for (const auto& [name, value] : log.options) {
-            if (std::find(std::begin(known), std::end(known), name) == std::end(known))
-                return bad("unknown log opt '" + name + "' for json-file log driver");
-            if (name == "max-size" && parse_ram_size(value) < 0) return bad("invalid size: '" + value + "'");
-            if (name != "max-file") continue;
-            int files = 0;
-            const auto parsed = std::from_chars(value.data(), value.data() + value.size(), files);
-            if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size())
-                return bad("strconv.Atoi: parsing \"" + value + "\": invalid syntax");
-            if (files < 1) return bad("max-file cannot be less than 1");
-        }
-        return {};
-    }
-    if (log.type == "none") return {};
-    return bad("error looking up logging plugin " + log.type + ": plugin \"" + log.type + "\" not found");
-}
-
 Result<void> check_modes(const ContainerSpec& spec) {
     const auto shares = [](const std::string& mode) { return mode.starts_with("container:"); };
     static constexpr std::string_view ipc[] = {"", "none", "private", "shareable", "host"};
@@ -128,7 +108,10 @@ Result<void> check_host_config(const ContainerSpec& spec) {
         TRY_VOID(check_security_option(option));
     }
     TRY_VOID(check_ulimits(spec));
-    TRY_VOID(check_log(spec.log));
+    TRY(const auto log, log_settings(spec.log));
+    if (log.kind != LogDriverKind::none) {
+        TRY(const auto attributes, log_attributes(spec, {}));
+    }
     TRY_VOID(check_modes(spec));
     return check_mounts(spec);
 }
@@ -219,7 +202,6 @@ std::vector<std::string> spec_warnings(const ContainerSpec& spec) {
         warn("health checks");
     for (const std::string* mode : {&spec.ipc_mode, &spec.pid_mode})
         if (mode->starts_with("container:")) warn("namespaces of other containers");
-    if (spec.log.options.contains("compress")) warn("compressed log files");
     return out;
 }
 

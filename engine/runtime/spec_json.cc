@@ -629,6 +629,19 @@ Result<ContainerSpec> parse_spec(std::string_view text) {
     return spec;
 }
 
+void store_log_config(ContainerSpec& spec) {
+    simdjson::dom::parser parser;
+    object host{};
+    json::Writer w;
+    w.begin_object();
+    const std::string& text = spec.host_config_json;
+    if (parser.parse(text.data(), text.size()).get(host) == simdjson::SUCCESS)
+        for (const auto field : host)
+            if (field.key != "LogConfig") w.field_raw(field.key, std::string(simdjson::minify(field.value)));
+    w.key("LogConfig").begin_object().field("Type", spec.log.type).field("Config", spec.log.options).end_object();
+    spec.host_config_json = w.end_object().take();
+}
+
 std::string complete_host_config(const ContainerSpec& spec) { return complete(spec.host_config_json, kHostConfig, ""); }
 std::string complete_config(const ContainerSpec& spec, std::string_view hostname) {
     return complete(spec.config_json, kConfig, hostname);

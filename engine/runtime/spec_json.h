@@ -28,6 +28,9 @@ Result<void> merge_image_config(ContainerSpec& spec, std::string_view image_conf
 std::string spec_text(const ContainerSpec& spec);
 Result<ContainerSpec> parse_spec(std::string_view text);
 
+// Puts spec.log, completed with the engine's defaults, into the HostConfig that is kept.
+void store_log_config(ContainerSpec& spec);
+
 // HostConfig with every field inspect shows, defaults filled in.
 std::string complete_host_config(const ContainerSpec& spec);
 // Config with every field inspect shows; `hostname` stands in when the spec gives none.

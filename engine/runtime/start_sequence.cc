@@ -84,6 +84,7 @@ Task<void> ContainerService::start_locked(std::shared_ptr<Container> container) 
     auto started = co_await start_process(container);
     if (started) co_return Result<void>{};
     release(container);
+    if (container->log) container->log->close();
     ContainerState& state = container->state;
     // As dockerd: what never ran is still as it was created, with the error beside it.
     state.status = state.started_at == 0 ? ContainerStatus::created : ContainerStatus::exited;
@@ -137,7 +138,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     CO_TRY(auto plan, make_launch_plan(input));
     CO_TRY(auto stdio, c.spec.tty ? make_terminal() : make_pipes(c.spec.open_stdin));
     CO_TRY(auto status, make_pipe());
-    CO_TRY(auto log, open_log(c));
+    CO_TRY(auto log, begin_log(c));
     c.held.cgroups = true;
     KeeperStart request;
     request.id = c.id;
@@ -166,7 +167,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
         co_return fail(ErrorKind::invalid, error.message);
     }
     CO_TRY_VOID(co_await record_running(container));
-    c.held.stdin_end = std::move(stdio.in);
+    if (stdio.in) c.held.stdin_end = std::make_shared<UniqueFd>(std::move(stdio.in));
     c.held.output = std::make_shared<Output>(std::move(log), c.spec.tty);
     while (Attachment* early = c.early.pop_front()) c.held.output->attach(early);
     publish(c, "start");

@@ -215,6 +215,8 @@ Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
     }
     if (auto gone = images_.remove_rootfs(container->id); !gone)
         log_warn("removing " + container->id + ": " + gone.error().message());
+    if (container->log) container->log->close();
+    ::unlink(log_place(*container).journal.c_str());
     images_.release(container->image_id);
     ids_by_name_.erase(container->name);
     containers_.erase(container->id);

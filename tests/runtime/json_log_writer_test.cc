@@ -10,21 +10,18 @@ namespace {
 TEST(JsonLogEncoder, WritesDockersForm) {
     JsonLogEncoder encoder;
     std::string out;
-    encoder.append(LogStream::stdout_, "hel", 1'500'000'000, out);
-    EXPECT_EQ(out, "");
-    encoder.append(LogStream::stdout_, "lo <\"\n\xff", 1'500'000'000, out);
+    encoder.line(LogStream::stdout_, "hello <\"", true, 1'500'000'000, out);
     EXPECT_EQ(out, "{\"log\":\"hello \\u003c\\\"\\n\",\"stream\":\"stdout\",\"time\":\"1970-01-01T00:00:01.5Z\"}\n");
     out.clear();
-    encoder.finish(LogStream::stdout_, 2'000'000'000, out);
-    EXPECT_EQ(out, "{\"log\":\"\\ufffd\",\"stream\":\"stdout\",\"time\":\"1970-01-01T00:00:02Z\"}\n");
+    encoder.line(LogStream::stderr_, "\xff", false, 2'000'000'000, out);
+    EXPECT_EQ(out, "{\"log\":\"\\ufffd\",\"stream\":\"stderr\",\"time\":\"1970-01-01T00:00:02Z\"}\n");
 }
 
-TEST(JsonLogEncoder, SplitsLongLines) {
-    JsonLogEncoder encoder;
+TEST(JsonLogEncoder, AttributesStandBetweenStreamAndTime) {
+    JsonLogEncoder encoder(R"({"a":"b"})");
     std::string out;
-    encoder.append(LogStream::stderr_, std::string(16 * 1024 + 5, 'x') + "\n", 1, out);
-    EXPECT_NE(out.find("x\",\"stream\":\"stderr\""), std::string::npos);
-    EXPECT_NE(out.find("{\"log\":\"xxxxx\\n\""), std::string::npos);
+    encoder.line(LogStream::stdout_, "x", true, 2'000'000'000, out);
+    EXPECT_EQ(out, "{\"log\":\"x\\n\",\"stream\":\"stdout\",\"attrs\":{\"a\":\"b\"},\"time\":\"1970-01-01T00:00:02Z\"}\n");
 }
 
 TEST(GoTime, Words) {

@@ -11,6 +11,7 @@ const std::vector<Command> commands = {
     {"container", "COMMAND", "Manage containers (ls, prune, and every command on containers)", container_command},
     {"create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", create_command},
     {"exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Execute a command in a running container", exec_command},
+    {"events", "[OPTIONS]", "Get real time events from the server", events_command},
     {"images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images", images_command},
     {"import", "[OPTIONS] file|- [REPOSITORY[:TAG]]", "Import a tarball to create an image", import_command},
     {"info", "[OPTIONS]", "Display system-wide information", info_command},

@@ -36,7 +36,10 @@ int attach_command(const Command& command, Client& client, Arguments arguments) 
         return 1;
     }
     const UniqueFd signals = session_signals(session);
-    auto attached = client.hijack(path + "/attach?stream=1&stdout=1&stderr=1" + (session.input ? "&stdin=1" : ""));
+    Query streams;
+    streams.add("stream", "1").add("stdin", session.input ? "1" : "").add("stdout", "1").add("stderr", "1");
+    streams.add("detachKeys", keys_text);
+    auto attached = client.hijack(path + "/attach" + streams.text());
     if (!attached) return report(attached.error());
     if (session.tty) session_resize(client, path);
     const auto end = session_run(client, std::move(*attached), session, signals.get());
