@@ -262,6 +262,7 @@ Task<void> Engine::open_services() {
     services_.containers = containers_.get();
     services_.execs = execs_.get();
     containers_->begin();
+    services_.facts.device_rules = containers_->device_rules();
     co_return Result<void>{};
 }
 

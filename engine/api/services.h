@@ -32,6 +32,7 @@ struct SystemFacts {
     std::string backing_filesystem;
     std::string cgroup_driver = "cgroupfs";
     int cgroup_version = 1;
+    bool device_rules = true;            // containers are kept from devices that they were not given
     std::string log_driver = "json-file";
     std::vector<std::string> labels;
     std::vector<std::string> open_addresses;   // TCP addresses without TLS

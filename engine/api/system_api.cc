@@ -63,6 +63,7 @@ std::vector<std::string> info_warnings(const SystemFacts& facts) {
     if (!has.cpu_quota) warnings.emplace_back("WARNING: No cpu cfs period support");
     if (!has.cpu_shares) warnings.emplace_back("WARNING: No cpu shares support");
     if (!has.cpuset) warnings.emplace_back("WARNING: No cpuset support");
+    if (!facts.device_rules) warnings.emplace_back("WARNING: No devices cgroup support");
     if (!has.pids) warnings.emplace_back("WARNING: No pids limit support");
     if (!ipv4_forwarding()) warnings.emplace_back("WARNING: IPv4 forwarding is disabled");
     for (const std::string& address : facts.open_addresses)

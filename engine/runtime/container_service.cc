@@ -50,6 +50,8 @@ Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options
                                    Events& events) {
     std::unique_ptr<ContainerService> service(new ContainerService(std::move(options), db, images, keeper, events));
     TRY(service->cgroups_, detect_cgroups());
+    if (!service->cgroups_.device_rules)
+        log_warn("no devices control group here: containers can open the devices of the host that they make nodes of");
     TRY_VOID(prepare_cgroup_parent(service->cgroups_, service->options_.cgroup_parent));
     service->cgroup_support_ = detect_cgroup_support(service->cgroups_, service->options_.cgroup_parent);
     const std::string& data = service->options_.data_root;

@@ -109,6 +109,7 @@ public:
     Result<std::shared_ptr<Container>> find(std::string_view reference) const;
     Result<std::shared_ptr<Container>> find_by_id(std::string_view prefix) const;
     const std::map<std::string, std::shared_ptr<Container>, std::less<>>& all() const { return containers_; }
+    bool device_rules() const { return cgroups_.device_rules; }
     ContainerPaths paths_of(const Container& container) const;
     storage::UsersOf image_users() const;
     // For those who keep something of a container's run. Called after the end is recorded, and when the row is gone.

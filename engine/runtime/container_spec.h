@@ -35,6 +35,13 @@ struct MountSpec {
     bool recursive = true;
 };
 
+// A node of the host, given to the container.
+struct DeviceMapping {
+    std::string host;
+    std::string container;
+    std::string permissions;  // some of "rwm"
+};
+
 struct RestartPolicy {
     std::string name;  // "" or "no", "always", "unless-stopped", "on-failure"
     std::int64_t maximum_retry_count = 0;
@@ -89,6 +96,8 @@ struct ContainerSpec {
     std::vector<MountSpec> mounts;  // HostConfig.Mounts only
     std::map<std::string, std::string> sysctls;
     std::vector<Ulimit> ulimits;
+    std::vector<DeviceMapping> devices;
+    std::vector<std::string> device_cgroup_rules;
     std::vector<std::string> group_add;
     std::vector<std::string> extra_hosts;
     std::vector<std::string> dns, dns_options, dns_search;

@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <charconv>
@@ -10,6 +9,7 @@
 #include <filesystem>
 
 #include "engine/reactor/try.h"
+#include "engine/runtime/launch_devices.h"
 #include "engine/runtime/limits.h"
 #include "engine/runtime/linux/capabilities.h"
 #include "engine/runtime/mount_spec.h"
@@ -156,35 +156,6 @@ Result<std::vector<std::uint32_t>> additional_groups(const ContainerSpec& spec) 
     return out;
 }
 
-// Every device of the host, but what belongs to its own terminals and sessions; as dockerd's privileged containers have
-// it.
-void add_host_devices(const std::filesystem::path& directory, std::vector<LaunchDevice>& out) {
-    static constexpr std::string_view apart[] = {"pts",  "shm",         "fd",    "mqueue",
-                                                 ".lxc", ".lxd-mounts", ".udev", "console"};
-    static constexpr std::string_view made_anyway[] = {"null", "zero", "full", "random", "urandom", "tty", "ptmx"};
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-        const std::string name = entry.path().filename();
-        struct stat facts {};
-        if (lstat(entry.path().c_str(), &facts) != 0) continue;
-        if (S_ISDIR(facts.st_mode)) {
-            if (std::find(std::begin(apart), std::end(apart), name) == std::end(apart))
-                add_host_devices(entry.path(), out);
-            continue;
-        }
-        if (!S_ISCHR(facts.st_mode) && !S_ISBLK(facts.st_mode)) continue;
-        const bool top = directory == "/dev";
-        if (top && name == "console") continue;
-        if (top && std::find(std::begin(made_anyway), std::end(made_anyway), name) != std::end(made_anyway)) continue;
-        LaunchDevice device;
-        device.path = entry.path();
-        device.mode = facts.st_mode;
-        device.major = major(facts.st_rdev);
-        device.minor = minor(facts.st_rdev);
-        out.push_back(std::move(device));
-    }
-}
-
 // Empty lists in the body mean no masks at all; with one list given, the other keeps its default.
 void apply_masks(const ContainerSpec& spec, LaunchInput& input) {
     if (!spec.masked_paths && !spec.readonly_paths) return;
@@ -305,14 +276,18 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     TRY(const SeccompWish wish, seccomp_wish(spec));
     input.capabilities = wish.capabilities;
     if (wish.confined) input.seccomp_bpf = context.seccomp_filter;
-    input.cgroups = container_cgroups(*context.cgroups, context.cgroup_parent, c.id, limits_of(spec));
+    CgroupLimits limits = limits_of(spec);
+    TRY(ContainerDevices devices, container_devices(spec));
+    input.devices = std::move(devices.nodes);
+    limits.every_device = spec.privileged;
+    limits.devices = std::move(devices.rules);
+    input.cgroups = container_cgroups(*context.cgroups, context.cgroup_parent, c.id, limits);
     input.cgroup_v2 = context.cgroups->v2;
     input.host_network = spec.network_mode == "host";
     input.host_pid = spec.pid_mode == "host";
     input.host_ipc = spec.ipc_mode == "host";
     input.host_uts = spec.uts_mode == "host";
     input.cgroup_namespace = spec.cgroupns_mode != "host";
-    if (spec.privileged) add_host_devices("/dev", input.devices);
     apply_masks(spec, input);
     input.sysctls.assign(spec.sysctls.begin(), spec.sysctls.end());
     return input;

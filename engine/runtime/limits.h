@@ -21,5 +21,6 @@ constexpr std::int64_t kLogBufferBytesMax = std::int64_t{64} << 20;
 constexpr std::size_t kLogBatchBytes = 512 * 1024;             // of records in one write
 constexpr std::size_t kOutputBytes = 256 * 1024;               // of a stream, read and not yet in the log
 constexpr std::size_t kAttachmentBytes = std::size_t{1} << 20;  // waiting for one client before its container waits
+constexpr std::size_t kDevicesOfDirectoryMax = 1024;           // below one directory given as a device
 
 }  // namespace engine::runtime

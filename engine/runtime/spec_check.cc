@@ -11,6 +11,7 @@
 #include "engine/runtime/limits.h"
 #include "engine/runtime/linux/capabilities.h"
 #include "engine/runtime/log_options.h"
+#include "engine/runtime/linux/device_rules.h"
 #include "engine/runtime/mount_spec.h"
 #include "engine/runtime/restart_policy.h"
 #include "engine/runtime/signal_number.h"
@@ -107,6 +108,9 @@ Result<void> check_host_config(const ContainerSpec& spec) {
     for (const std::string& option : spec.security_opt) {
         TRY_VOID(check_security_option(option));
     }
+    for (const std::string& rule : spec.device_cgroup_rules) {
+        TRY_VOID(parse_device_rule(rule));
+    }
     TRY_VOID(check_ulimits(spec));
     TRY(const auto log, log_settings(spec.log));
     if (log.kind != LogDriverKind::none) {
@@ -126,8 +130,6 @@ constexpr Unheeded unheeded[] = {
     {"PublishAllPorts", "published ports"},
     {"Links", "links"},
     {"VolumesFrom", "volumes of other containers"},
-    {"Devices", "devices"},
-    {"DeviceCgroupRules", "device rules"},
     {"DeviceRequests", "device requests"},
     {"StorageOpt", "storage options"},
     {"BlkioWeightDevice", "block I/O weights of devices"},

@@ -449,6 +449,16 @@ void read_host_config(object section, ContainerSpec& spec) {
             Reader(part).read("Hard", limit.hard);
         }
     }
+    r.read("DeviceCgroupRules", spec.device_cgroup_rules);
+    if (r.find("Devices", list) && list.is_array()) {
+        for (element item : array_of(list)) {
+            if (item.get(part) != simdjson::SUCCESS) continue;
+            DeviceMapping& device = spec.devices.emplace_back();
+            Reader(part).read("PathOnHost", device.host);
+            Reader(part).read("PathInContainer", device.container);
+            Reader(part).read("CgroupPermissions", device.permissions);
+        }
+    }
     if (r.find("Mounts", list) && list.is_array()) {
         for (element item : array_of(list))
             if (item.get(part) == simdjson::SUCCESS) spec.mounts.push_back(read_mount(part));

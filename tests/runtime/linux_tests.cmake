@@ -8,3 +8,4 @@ engine_test(keeper_exec_test keeper_exec_test.cc LIBS engine_launch simdjson)
 target_compile_definitions(keeper_exec_test PRIVATE
   KEEPER="$<TARGET_FILE:dockercd-keeper>" PROBE="$<TARGET_FILE:probe>")
 add_dependencies(keeper_exec_test dockercd-keeper probe)
+engine_test(device_rules_test device_rules_test.cc LIBS engine_launch)

@@ -91,6 +91,7 @@ void add_v1(LaunchCgroup& group, const CgroupHierarchy& h, const CgroupLimits& l
         out.add("cpu.cfs_period_us", l.cpu_period);
         out.add("cpu.cfs_quota_us", l.cpu_quota);
     }
+    if (contains(h.controllers, "devices") && !l.every_device) group.device_lines = device_rule_lines(l.devices);
     if (contains(h.controllers, "pids") && l.pids != 0) out.add("pids.max", limit_text(l.pids));
     if (contains(h.controllers, "cpuset")) {
         if (!l.cpuset_cpus.empty()) out.add("cpuset.cpus", l.cpuset_cpus);
@@ -205,6 +206,7 @@ Result<CgroupHost> detect_cgroups() {
         while (!list.empty() && list.back() == '\n') list.pop_back();
         for (std::string_view word : split(list, ' ')) host.hierarchies[0].controllers.emplace_back(word);
     }
+    host.device_rules = host.v2 ? device_programs_work() : host.has("devices");
     return host;
 }
 
@@ -236,6 +238,7 @@ std::vector<LaunchCgroup> container_cgroups(const CgroupHost& host, std::string_
         group.options = h.options;
         if (host.v2) {
             add_v2(group, limits);
+            if (host.device_rules && !limits.every_device) group.device_program = device_program(limits.devices);
         } else {
             add_v1(group, h, limits);
         }

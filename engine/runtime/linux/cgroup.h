@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/reactor/result.h"
+#include "engine/runtime/linux/device_rules.h"
 #include "engine/runtime/linux/launch_plan.h"
 
 namespace engine::runtime {
@@ -21,6 +22,7 @@ struct CgroupHierarchy {
 struct CgroupHost {
     bool v2 = false;                          // unified only; a hybrid host counts as v1
     std::vector<CgroupHierarchy> hierarchies;  // v2: exactly one
+    bool device_rules = false;                // v1: the controller is there; v2: the kernel takes programs
 
     bool has(std::string_view controller) const;
 };
@@ -42,6 +44,8 @@ struct CgroupLimits {
     bool oom_kill_disable = false;
     int64_t blkio_weight = 0;        // 10..1000
     std::string cpuset_cpus, cpuset_mems;
+    bool every_device = true;              // no rules (privileged); else only these
+    std::vector<DeviceRule> devices;
 };
 
 // Once, before the first start: the parent exists, its cpuset is filled (v1), its controllers are on for children (v2).

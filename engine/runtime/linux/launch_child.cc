@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "engine/runtime/linux/launch_child_stdio.h"
+#include "engine/runtime/linux/device_filter.h"
 #include "engine/runtime/linux/passwd.h"
 #include "engine/runtime/linux/plan.h"
 
@@ -68,6 +69,8 @@ long open_at(const char* path, uint64_t flags, uint64_t resolve) {
 }
 
 int make_parents(const char* path, mode_t mode, bool last_too) {
+    // Mostly only the last is missing.
+    if (last_too && (mkdir(path, mode) == 0 || errno == EEXIST)) return 0;
     char copy[4096];
     size_t length = strlen(path);
     if (length >= sizeof copy) return ENAMETOOLONG;
@@ -99,11 +102,29 @@ int write_file(const char* path, const char* data) {
     return error;
 }
 
+// Files of the kernel that take one record with each write.
+int write_lines(PlanReader& in) {
+    uint64_t count = in.number();
+    int fd = open(in.string(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    int error = 0;
+    for (uint64_t i = 0; i < count && error == 0; ++i) {
+        const char* line = in.string();
+        if (!in.ok()) die(LaunchStep::bad_plan, EINVAL);
+        if (write(fd, line, strlen(line)) < 0) error = errno;
+    }
+    close(fd);
+    return error;
+}
+
 // A file to mount on. The path may be a symlink to a name that does not exist yet (/etc/resolv.conf often is).
 int make_file(const char* path) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (fd >= 0) return close(fd), 0;
+    if (errno != ENOENT) return errno;
     int error = make_parents(path, 0755, false);
     if (error != 0) return error;
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
     if (fd < 0 && errno == ENOENT) {
         char link[4096];
         ssize_t length = readlink(path, link, sizeof link - 1);
@@ -560,7 +581,9 @@ int run(const PlanStep& step) {
             checked();
             return make_directory(path, mode, step.flags);
         }
-        case PlanOp::cgroup_enter: return 0;  // done by the clone
+        case PlanOp::cgroup_enter: return 0;   // done by the clone
+        case PlanOp::device_filter: return 0;  // done before it
+        case PlanOp::write_lines: return write_lines(in);
         case PlanOp::unshare: {
             uint64_t flags = in.number();
             checked();
@@ -598,7 +621,8 @@ int run(const PlanStep& step) {
             dev_t device = in.number();
             const char* path = in.string();
             checked();
-            return outcome(mknod(path, mode, device));
+            int error = outcome(mknod(path, mode, device));
+            return error == EEXIST && (step.flags & kOpExistOk) ? 0 : error;
         }
         case PlanOp::symlink: {
             const char* target = in.string();
@@ -747,6 +771,11 @@ int launch_in_keeper(const char* plan, size_t size, int& cgroup_fd, LaunchFailur
             if (cgroup_fd >= 0) close(cgroup_fd);
             cgroup_fd = in.ok() ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
             error = cgroup_fd >= 0 ? 0 : errno;
+        } else if (step.code == PlanOp::device_filter) {
+            size_t program_size = in.number();
+            const char* program = in.take(program_size);
+            const char* path = in.string();
+            if (in.ok()) error = attach_device_filter(program, program_size, path);
         }
         if (error != 0 && !(step.flags & kOpIgnoreErrors)) {
             failure = LaunchFailure{i, static_cast<uint32_t>(LaunchStep::call), error, 0};

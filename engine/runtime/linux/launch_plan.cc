@@ -144,6 +144,7 @@ private:
                 plan_.add(PlanOp::write_file, {}, {w.path, w.value},
                           static_cast<uint16_t>((w.optional ? kOpIgnoreErrors : uint16_t{0}) | where));
             }
+            device_rules(c);
             if (in_.cgroup_v2) {
                 plan_.add(PlanOp::cgroup_enter, {}, {c.directory}, kOpInKeeper);
             } else {
@@ -151,6 +152,24 @@ private:
             }
         }
         add_oom_score(plan_, in_);
+    }
+
+    void device_rules(const LaunchCgroup& c) {
+        if (!c.device_lines.empty()) {
+            plan_.add(PlanOp::write_file, {}, {c.directory + "/devices.deny", "a"});
+            plan_.begin(PlanOp::write_lines);
+            plan_.number(c.device_lines.size());
+            plan_.string(c.directory + "/devices.allow");
+            for (const std::string& line : c.device_lines) plan_.string(line);
+            plan_.end();
+        }
+        if (!c.device_program.empty()) {
+            plan_.begin(PlanOp::device_filter, kOpInKeeper);
+            plan_.number(c.device_program.size());
+            plan_.bytes(c.device_program);
+            plan_.string(c.directory);
+            plan_.end();
+        }
     }
 
     void namespaces() {
@@ -250,7 +269,7 @@ private:
             if (slash != std::string::npos && slash > 4) {
                 plan_.add(PlanOp::make_dir, {0755}, {d.path.substr(0, slash)}, kOpParents);
             }
-            plan_.add(PlanOp::make_node, {d.mode, makedev(d.major, d.minor)}, {d.path});
+            plan_.add(PlanOp::make_node, {d.mode, makedev(d.major, d.minor)}, {d.path}, kOpExistOk);
         }
         plan_.add(PlanOp::symlink, {}, {"/proc/self/fd", "/dev/fd"});
         plan_.add(PlanOp::symlink, {}, {"/proc/self/fd/0", "/dev/stdin"});
@@ -453,6 +472,11 @@ LaunchError describe_failure(std::string_view plan, const LaunchFailure& failure
             std::string resource = std::to_string(in.number());
             return error("error setting rlimits for resource " + resource + ": " + why, 126);
         }
+        case PlanOp::write_lines: {
+            in.number();
+            return error("failed to write " + quoted(in.string()) + ": " + why, 128);
+        }
+        case PlanOp::device_filter: return error("error loading the device filter: " + why, 128);
         case PlanOp::overlay: return error("error mounting the root filesystem (overlay): " + why, 128);
         case PlanOp::make_dir: {
             in.number();

@@ -48,6 +48,9 @@ struct LaunchCgroup {
     std::string mount_name;  // v1: the directory below /sys/fs/cgroup in the container ("cpu,cpuacct"); v2: ""
     std::string options;     // v1: mount data ("cpu,cpuacct" or "none,name=systemd")
     std::vector<LaunchCgroupWrite> writes;
+    // What of devices is allowed, all else being refused; both empty: the parent group's rules.
+    std::vector<std::string> device_lines;  // v1, in the hierarchy of the controller
+    std::string device_program;             // v2: struct bpf_insn[]
 };
 
 struct LaunchDevice {

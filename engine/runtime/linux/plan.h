@@ -75,6 +75,8 @@ enum class PlanOp : uint16_t {
     // Since keeper version 2, for EXEC only:
     join,  // CLONE_NEW* flags     all these namespaces of the container's first process at once
     pty,   // rows, columns        a terminal of the container's own devpts becomes 0, 1, 2; its master is sent away
+    write_lines,    // n                path, lines: one write each
+    device_filter,  // size             bytes: struct bpf_insn[], then the path of a v2 cgroup; done by the keeper
     last_,
 };
 
@@ -111,6 +113,12 @@ public:
     }
     const char* rest() const { return at_; }
     size_t remaining() const { return static_cast<size_t>(end_ - at_); }
+    // nullptr when there are not so many.
+    const char* take(size_t length) {
+        if (static_cast<size_t>(end_ - at_) < length) return failed(), nullptr;
+        at_ += length;
+        return at_ - length;
+    }
     bool ok() const { return ok_; }
 
 private:
