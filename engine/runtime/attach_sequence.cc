@@ -66,7 +66,8 @@ Task<void> ContainerService::copy_input(std::shared_ptr<Container> container, By
     if (!to) co_return Result<void>{};
     const bool tty = container->spec.tty;
     DetachMatcher matcher(std::move(keys));
-    auto ended = co_await copy_stdin(input, to, tty ? &matcher : nullptr, leaving->token());
+    DetachMatcher* const watched = tty ? &matcher : nullptr;
+    auto ended = co_await copy_stdin(input, to, watched, leaving->token());
     if (!ended) co_return fail(std::move(ended.error()));
     if (*ended == StdinEnd::detached) publish(*container, "detach");
     if (*ended == StdinEnd::detached || tty || !container->spec.stdin_once) {

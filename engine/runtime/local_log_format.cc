@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t magic = 0x474f4c44;  // "DLOG"
 constexpr std::size_t header_bytes = 28;
-constexpr std::size_t checked_from = 12;     // what stands in front is checked by being what it is
+constexpr std::size_t checked_from = 12;  // what stands in front is checked by being what it is
 constexpr std::size_t body_bytes_wanted = 64 * 1024;
 
 template <class T>
@@ -84,7 +84,8 @@ void LocalLogEncoder::end_batch(std::string& out) {
 
 // A whole block, header and body, whose magic and length have been looked at.
 bool LocalLogDecoder::take_body(std::string_view whole) {
-    if (checksum(whole.data() + checked_from, whole.size() - checked_from) != get<std::uint32_t>(whole, 8)) return false;
+    if (checksum(whole.data() + checked_from, whole.size() - checked_from) != get<std::uint32_t>(whole, 8))
+        return false;
     time_ = get<std::int64_t>(whole, 12);
     count_ = get<std::uint32_t>(whole, 20);
     const auto attributes = get<std::uint32_t>(whole, 24);
@@ -102,9 +103,8 @@ bool LocalLogDecoder::open_block(std::string_view& block) {
         const bool joined = !partial_.empty();
         if (joined) {
             // As much as the block that began in partial_ needs, or its header to know how much that is.
-            const std::size_t need = partial_.size() < header_bytes
-                                         ? header_bytes
-                                         : header_bytes + get<std::uint32_t>(partial_, 4);
+            const std::size_t need =
+                partial_.size() < header_bytes ? header_bytes : header_bytes + get<std::uint32_t>(partial_, 4);
             const std::size_t more = std::min(block.size(), need - std::min(need, partial_.size()));
             partial_.append(block.substr(0, more));
             block.remove_prefix(more);
@@ -112,7 +112,8 @@ bool LocalLogDecoder::open_block(std::string_view& block) {
         std::string_view data = joined ? std::string_view(partial_) : block;
         // At least one byte has been looked at in vain when we are lost.
         const std::size_t at = data.find(magic_text());
-        const std::size_t skip = at == std::string_view::npos ? data.size() - std::min<std::size_t>(data.size(), 3) : at;
+        const std::size_t skip =
+            at == std::string_view::npos ? data.size() - std::min<std::size_t>(data.size(), 3) : at;
         if (skip > 0) {
             if (!lost_) ++skipped_;
             lost_ = true;

@@ -89,9 +89,9 @@ Result<std::string> tag_word(std::string_view name, const ContainerSpec& spec, c
         gethostname(host, sizeof host - 1);
         return std::string(host);
     }
-    return fail(ErrorKind::invalid,
-                "template: log-tag: can't evaluate field " + std::string(name.substr(std::min<std::size_t>(1, name.size()))) +
-                    " in type logger.Info");
+    return fail(ErrorKind::invalid, "template: log-tag: can't evaluate field " +
+                                        std::string(name.substr(std::min<std::size_t>(1, name.size()))) +
+                                        " in type logger.Info");
 }
 
 // A Go template of fields only: "{{.ImageName}}/{{.Name}}".
@@ -102,8 +102,7 @@ Result<std::string> expand_tag(std::string_view text, const ContainerSpec& spec,
         out += text.substr(0, open);
         if (open == std::string_view::npos) return out;
         const std::size_t close = text.find("}}", open);
-        if (close == std::string_view::npos)
-            return fail(ErrorKind::invalid, "template: log-tag:1: unclosed action");
+        if (close == std::string_view::npos) return fail(ErrorKind::invalid, "template: log-tag:1: unclosed action");
         std::string_view name = text.substr(open + 2, close - open - 2);
         while (name.starts_with(' ')) name.remove_prefix(1);
         while (name.ends_with(' ')) name.remove_suffix(1);

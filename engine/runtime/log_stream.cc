@@ -16,16 +16,16 @@
 namespace engine::runtime {
 namespace {
 
-constexpr std::size_t read_bytes = 128 * 1024;       // what one turn of the loop decodes
+constexpr std::size_t read_bytes = 128 * 1024;  // what one turn of the loop decodes
 constexpr std::size_t tail_read_bytes = 64 * 1024;
-constexpr Nanoseconds file_time_slack = second;      // a file's time comes from a coarser clock than a record's
+constexpr Nanoseconds file_time_slack = second;  // a file's time comes from a coarser clock than a record's
 
 void append_escaped(std::string& out, std::string_view text) {
     constexpr char hex[] = "0123456789ABCDEF";
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-            c == '-' || c == '_' || c == '.' || c == '~') {
+        if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || c == '-' ||
+            c == '_' || c == '.' || c == '~') {
             out += c;
         } else if (c == ' ') {
             out += '+';
@@ -50,7 +50,8 @@ std::string log_details(std::string_view attributes) {
     simdjson::dom::object object;
     if (!attributes.empty() && parser.parse(attributes.data(), attributes.size()).get(object) == simdjson::SUCCESS)
         for (const auto field : object)
-            if (std::string_view text; field.value.get(text) == simdjson::SUCCESS) sorted[std::string(field.key)] = text;
+            if (std::string_view text; field.value.get(text) == simdjson::SUCCESS)
+                sorted[std::string(field.key)] = text;
     std::string out;
     for (const auto& [name, value] : sorted) {
         if (!out.empty()) out += ',';
@@ -62,11 +63,7 @@ std::string log_details(std::string_view attributes) {
 }
 
 LogStreamer::LogStreamer(LogPlace place, std::shared_ptr<ContainerLog> live, LogQuery query, ByteSink* sink)
-    : place_(std::move(place)),
-      live_(std::move(live)),
-      query_(query),
-      sink_(sink),
-      decoder_(place_.format->decoder()) {
+    : place_(std::move(place)), live_(std::move(live)), query_(query), sink_(sink), decoder_(place_.format->decoder()) {
     // Opened at once: a rotation comes before or after, never in between.
     for (LogPart& part : open_log_parts(place_.path, place_.settings.files_max)) {
         Part mine;
@@ -116,8 +113,8 @@ void LogStreamer::take(const LogEntry& entry) {
 
 // Of the file being written only what has been written as a whole: a write that fails is taken back.
 std::size_t LogStreamer::readable(const Part& part) const {
-    const bool written_now = live_ && live_->running() && &part == &parts_.back() &&
-                             generation_ == live_->file().generation();
+    const bool written_now =
+        live_ && live_->running() && &part == &parts_.back() && generation_ == live_->file().generation();
     if (!written_now) return read_bytes;
     const std::int64_t left = live_->file().size() - part.offset;
     return static_cast<std::size_t>(std::clamp<std::int64_t>(left, 0, read_bytes));
@@ -210,7 +207,7 @@ Task<void> LogStreamer::find_tail_lines(Part* part, std::uint64_t* left, reactor
         if (got == 0) break;
         const std::string_view text(block.data(), got);
         std::size_t cut = text.size();
-        if (end == size && text.ends_with('\n')) --cut;   // it ends the last record, and begins none
+        if (end == size && text.ends_with('\n')) --cut;  // it ends the last record, and begins none
         while (true) {
             const std::size_t newline = cut == 0 ? std::string_view::npos : text.rfind('\n', cut - 1);
             if (newline == std::string_view::npos) break;
@@ -231,9 +228,9 @@ Task<void> LogStreamer::find_tail_blocks(Part* part, std::uint64_t* left, reacto
         std::int64_t offset;
         std::uint32_t lines;
     };
-    std::deque<Seen> last;         // as many as hold what is looked for
-    std::uint64_t lines = 0;       // in them
-    std::int64_t offset = 0;       // of the next one
+    std::deque<Seen> last;    // as many as hold what is looked for
+    std::uint64_t lines = 0;  // in them
+    std::int64_t offset = 0;  // of the next one
     LocalLogDecoder decoder;
     const auto memory = std::make_unique_for_overwrite<std::byte[]>(read_bytes);
     const std::span<std::byte> room(memory.get(), read_bytes);
@@ -324,7 +321,8 @@ Task<void> LogStreamer::run_up_to_now(reactor::StopToken stop) {
 
 void LogStreamer::report() const {
     std::string what;
-    if (decoder_->skipped() > 0) what += ", " + std::to_string(decoder_->skipped()) + " broken records were passed over";
+    if (decoder_->skipped() > 0)
+        what += ", " + std::to_string(decoder_->skipped()) + " broken records were passed over";
     if (files_broken_ > 0) what += ", " + std::to_string(files_broken_) + " compressed files are broken";
     if (files_missed_ > 0)
         what += ", " + std::to_string(files_missed_) + " files were deleted before a client had read them";
@@ -340,7 +338,8 @@ Task<void> LogStreamer::run(reactor::StopToken stop) {
         if (!too_old) done = co_await copy(part, stop);
         if (i + 1 < parts_.size()) decoder_->end_of_file();
     }
-    if (done && query_.follow && live_) done = co_await follow(stop);
+    const bool follows = done && query_.follow && live_;
+    if (follows) done = co_await follow(stop);
     report();
     co_return done;
 }

@@ -17,7 +17,8 @@
 namespace engine::runtime {
 
 struct OutputJournal::Shared {
-    static constexpr std::uint64_t magic_value = 0x31'6c'61'6e'72'75'6f'6a;  // "journal1"; another layout, another digit
+    static constexpr std::uint64_t magic_value =
+        0x31'6c'61'6e'72'75'6f'6a;  // "journal1"; another layout, another digit
     std::uint64_t magic;
     std::uint64_t ring_bytes;
     Marks marks;
@@ -39,14 +40,16 @@ struct OutputJournal::Shared {
 namespace {
 
 constexpr std::size_t page = 4096;
-constexpr std::size_t space_wanted = 512;            // less than this at the end of the first page: the whole ring
+constexpr std::size_t space_wanted = 512;  // less than this at the end of the first page: the whole ring
 constexpr std::size_t read_bytes_max = 128 * 1024;
-constexpr std::uint64_t move_from = 2048;            // a waiting half line is moved to the front from here on
+constexpr std::uint64_t move_from = 2048;  // a waiting half line is moved to the front from here on
 // What no read brings, as good as certainly: eight bytes that stand where a read's last bytes will be.
 constexpr unsigned char sentinel[8] = {0xd3, 0x1c, 0xfa, 0x80, 0x5b, 0xc6, 0x97, 0xee};
 
 // The process may die between any two stores; the compiler keeps their order, the processor's is its own affair.
-void in_order() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+void in_order() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 
 // The same memory twice in a row.
 Result<std::byte*> map_ring(int fd, off_t offset, std::size_t bytes) {
@@ -65,7 +68,9 @@ Result<std::byte*> map_ring(int fd, off_t offset, std::size_t bytes) {
 }
 
 // True when the pages are there: a later touch cannot fail.
-bool make_present(std::byte* from, std::size_t bytes) { return madvise(from, bytes, MADV_POPULATE_WRITE) == 0; }
+bool make_present(std::byte* from, std::size_t bytes) {
+    return madvise(from, bytes, MADV_POPULATE_WRITE) == 0;
+}
 
 }  // namespace
 
@@ -81,8 +86,7 @@ Result<std::unique_ptr<OutputJournal>> OutputJournal::open(const std::string& pa
         kept = header != MAP_FAILED && make_present(static_cast<std::byte*>(header), page);
     }
     if (!kept) {
-        log_warn(path + ": " + std::strerror(errno) +
-                 ": output that is not yet logged would be lost with the engine");
+        log_warn(path + ": " + std::strerror(errno) + ": output that is not yet logged would be lost with the engine");
         if (header != MAP_FAILED) munmap(header, page);
         ::unlink(path.c_str());
         fd.reset(memfd_create("output", MFD_CLOEXEC));
@@ -111,15 +115,21 @@ void OutputJournal::remove() {
     kept_ = false;
 }
 
-const OutputJournal::Marks& OutputJournal::marks() const { return shared_->marks; }
-std::uint64_t OutputJournal::tail() const { return shared_->tail; }
+const OutputJournal::Marks& OutputJournal::marks() const {
+    return shared_->marks;
+}
+std::uint64_t OutputJournal::tail() const {
+    return shared_->tail;
+}
 const OutputJournal::Chunk& OutputJournal::chunk(std::uint64_t number) const {
     return shared_->chunks[number % chunks_max];
 }
 std::string_view OutputJournal::bytes(unsigned stream, std::uint64_t from, std::uint64_t to) const {
     return {reinterpret_cast<const char*>(at(stream, from)), to - from};
 }
-bool OutputJournal::empty() const { return marks().begin[0] == end_[0] && marks().begin[1] == end_[1]; }
+bool OutputJournal::empty() const {
+    return marks().begin[0] == end_[0] && marks().begin[1] == end_[1];
+}
 
 // What an engine left: either it makes sense, or it is none of ours.
 void OutputJournal::recover() {
@@ -254,7 +264,9 @@ OutputJournal::Unfinished OutputJournal::unfinished() const {
     return {shared_->writing.announced == 1, shared_->writing.log};
 }
 
-void OutputJournal::forget_write() { shared_->writing.announced = 0; }
+void OutputJournal::forget_write() {
+    shared_->writing.announced = 0;
+}
 
 // With nothing but a half line left, positions start again at the front, so that a container which says little needs
 // one page and not the whole ring, in time.

@@ -79,7 +79,8 @@ void expect(const std::string& bytes, const std::string& told) {
 }
 
 TEST(WebSocket, DataIsUnmasked) {
-    expect(frame(0x81, "hello") + frame(0x82, std::string(300, 'x')) + frame(0x81, ""), "hello" + std::string(300, 'x'));
+    expect(frame(0x81, "hello") + frame(0x82, std::string(300, 'x')) + frame(0x81, ""),
+           "hello" + std::string(300, 'x'));
 }
 
 TEST(WebSocket, FragmentsAreOneMessageWithControlFramesBetween) {
@@ -90,12 +91,12 @@ TEST(WebSocket, FragmentsAreOneMessageWithControlFramesBetween) {
 
 TEST(WebSocket, BrokenFramesAreNamed) {
     expect(frame(0x81, "plain", false), "!1002");
-    expect(frame(0xc1, "x"), "!1002");                       // a reserved bit
-    expect(frame(0x83, "x"), "!1002");                       // an opcode that is none
-    expect(frame(0x80, "x"), "!1002");                       // a continuation of nothing
-    expect(frame(0x01, "x") + frame(0x81, "y"), "x!1002");   // a message within a message
-    expect(frame(0x09, "x"), "!1002");                       // a fragmented ping
-    expect(frame(0x89, std::string(126, 'x')), "!1002");     // a long one
+    expect(frame(0xc1, "x"), "!1002");                      // a reserved bit
+    expect(frame(0x83, "x"), "!1002");                      // an opcode that is none
+    expect(frame(0x80, "x"), "!1002");                      // a continuation of nothing
+    expect(frame(0x01, "x") + frame(0x81, "y"), "x!1002");  // a message within a message
+    expect(frame(0x09, "x"), "!1002");                      // a fragmented ping
+    expect(frame(0x89, std::string(126, 'x')), "!1002");    // a long one
     expect(std::string("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\1\2\3\4", 14), "!1009");
 }
 

@@ -52,7 +52,8 @@ class Attach(EngineCase):
         self.assertEqual(streams.unframe(streams.read_all(s, early)), (b'', b'err\n'))
 
     def test_content_types(self):
-        for tty, version, upgraded in ((False, 'v1.51', 'multiplexed'), (False, 'v1.41', 'raw'), (True, 'v1.51', 'raw')):
+        for tty, version, upgraded in ((False, 'v1.51', 'multiplexed'), (False, 'v1.41', 'raw'),
+                                       (True, 'v1.51', 'raw')):
             cid = self.create(['true'], Tty=tty)
             s, head, _ = streams.upgrade(self.engine, f'/{version}/containers/{cid}/attach?stream=1&stdout=1')
             s.close()
@@ -293,8 +294,10 @@ class Attach(EngineCase):
 
     def test_dockerc_attach_without_stdin_and_signals(self):
         dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
-        cid = self.start('-i', 'busybox', 'sh', '-c', 'trap "echo got; exit 9" TERM; while true; do echo .; sleep 0.1; done')
-        p = self.engine.popen('attach', '--no-stdin', cid, cli=dockerc, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        cid = self.start('-i', 'busybox', 'sh', '-c',
+                         'trap "echo got; exit 9" TERM; while true; do echo .; sleep 0.1; done')
+        p = self.engine.popen('attach', '--no-stdin', cid, cli=dockerc, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE)
         p.stdout.readline()
         p.terminate()
         self.assertEqual(p.wait(20), 9)

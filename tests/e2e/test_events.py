@@ -43,7 +43,8 @@ class Events(EngineCase):
             self.assertEqual((e['status'], e['id'], e['from']), (e['Action'], cid, 'busybox'))
             self.assertEqual((e['Type'], e['scope'], e['Actor']['ID']), ('container', 'local', cid))
             attributes = e['Actor']['Attributes']
-            self.assertEqual((attributes['name'], attributes['image'], attributes['tier']), ('told', 'busybox', 'front'))
+            self.assertEqual((attributes['name'], attributes['image'], attributes['tier']),
+                             ('told', 'busybox', 'front'))
             self.assertEqual(e['time'], e['timeNano'] // 10**9)
         self.assertEqual(events[2]['Actor']['Attributes']['exitCode'], '3')
         self.assertIn('execDuration', events[2]['Actor']['Attributes'])
@@ -131,7 +132,8 @@ class Events(EngineCase):
         dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
         lines = {}
         for cli in harness.clis() + [dockerc]:
-            ask = ('events', '--since', f'{began:.9f}', '--until', f'{time.time():.9f}', '--filter', 'container=printed')
+            ask = ('events', '--since', f'{began:.9f}', '--until', f'{time.time():.9f}', '--filter',
+                   'container=printed')
             lines[cli] = self.ok(*ask, cli=cli).splitlines()
             self.assertEqual(len(lines[cli]), 4)
             self.assertRegex(lines[cli][1], rf'^\S+ container start {cid} \(a=b, image=busybox, name=printed\)$')
@@ -143,7 +145,8 @@ class Events(EngineCase):
 
     def test_dockerc_follows(self):
         dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
-        p = self.engine.popen('events', '--filter', 'event=die', '--format', 'json', cli=dockerc, stdout=subprocess.PIPE)
+        p = self.engine.popen('events', '--filter', 'event=die', '--format', 'json', cli=dockerc,
+                              stdout=subprocess.PIPE)
         harness.until(lambda: self.engine.get('/info')['NEventsListener'] == 1)
         _, cid = self.life()
         self.assertEqual(json.loads(p.stdout.readline())['Actor']['ID'], cid)

@@ -81,14 +81,16 @@ class Logs(EngineCase):
 
     def test_tail_since_until_timestamps_details(self):
         for driver in DRIVERS:
-            cid = self.run_to_end(['sh', '-c', 'for i in 1 2 3; do echo a$i; done; sleep 1.1; for i in 4 5 6; do echo a$i; done'],
+            cid = self.run_to_end(['sh', '-c', 'for i in 1 2 3; do echo a$i; done; sleep 1.1; '
+                                   'for i in 4 5 6; do echo a$i; done'],
                                   driver, {'labels': 'tier', 'env': 'MODE', 'tag': '{{.Name}}'} if driver == 'json-file'
                                   else {'labels': 'tier'}, Labels={'tier': 'web one', 'other': 'x'}, Env=['MODE=a,b'])
             lines = self.text(cid, 'stdout=1&timestamps=1').decode().splitlines()
             self.assertEqual([x.split(' ')[1] for x in lines], ['a1', 'a2', 'a3', 'a4', 'a5', 'a6'])
             for line in lines:
                 self.assertRegex(line, r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z a\d$')
-            for tail, expected in (('0', b''), ('2', b'a5\na6\n'), ('5', b'a2\na3\na4\na5\na6\n'), ('100', None), ('all', None),
+            for tail, expected in (('0', b''), ('2', b'a5\na6\n'), ('5', b'a2\na3\na4\na5\na6\n'), ('100', None),
+                                   ('all', None),
                                    ('-1', None), ('x', None)):
                 self.assertEqual(self.text(cid, f'stdout=1&tail={tail}'), expected if expected is not None
                                  else b'a1\na2\na3\na4\na5\na6\n', tail)
@@ -229,7 +231,8 @@ class Logs(EngineCase):
 
     def test_a_flood_starves_nobody(self):
         flood = self.start('--log-opt', 'max-size=1m', 'busybox', 'sh', '-c', 'yes flooding the log')
-        quiet = self.start('busybox', 'sh', '-c', 'i=0; while [ $i -lt 20 ]; do echo line $i of many; i=$((i+1)); sleep 0.05; done')
+        quiet = self.start('busybox', 'sh', '-c',
+                           'i=0; while [ $i -lt 20 ]; do echo line $i of many; i=$((i+1)); sleep 0.05; done')
         self.engine.http('POST', f'/containers/{quiet}/wait')
         self.assertEqual(self.numbers(self.text(quiet)), list(range(20)))
         with open(f'/proc/{self.engine.process.pid}/status') as f:
@@ -246,7 +249,8 @@ class Logs(EngineCase):
 
     def test_each_cli(self):
         dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
-        cid = self.run_to_end(['sh', '-c', 'echo one; echo two >&2; sleep 0.3; echo three'], Labels={'a': 'b'}, options={'labels': 'a'})
+        cid = self.run_to_end(['sh', '-c', 'echo one; echo two >&2; sleep 0.3; echo three'], Labels={'a': 'b'},
+                              options={'labels': 'a'})
         for cli in harness.clis() + [dockerc]:
             r = self.docker('logs', cid, cli=cli)
             self.assertEqual((r.stdout, r.stderr), ('one\nthree\n', 'two\n'), cli)

@@ -97,7 +97,8 @@ class KilledWhilePrinting(FaultCase):
 
 class ClientThatNeverReads(FaultCase):
     def test_is_dropped_and_stops_nobody(self):
-        cid = self.start('--log-opt', 'max-size=1m', 'busybox', 'sh', '-c', 'while true; do echo xxxxxxxxxxxxxxxxxxxx; done')
+        cid = self.start('--log-opt', 'max-size=1m', 'busybox', 'sh', '-c',
+                         'while true; do echo xxxxxxxxxxxxxxxxxxxx; done')
         s = self.engine.connect()
         s.sendall(f'POST /containers/{cid}/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\n'
                   'Connection: Upgrade\r\n\r\n'.encode())

@@ -21,7 +21,8 @@ TEST(JsonLogEncoder, AttributesStandBetweenStreamAndTime) {
     JsonLogEncoder encoder(R"({"a":"b"})");
     std::string out;
     encoder.line(LogStream::stdout_, "x", true, 2'000'000'000, out);
-    EXPECT_EQ(out, "{\"log\":\"x\\n\",\"stream\":\"stdout\",\"attrs\":{\"a\":\"b\"},\"time\":\"1970-01-01T00:00:02Z\"}\n");
+    EXPECT_EQ(out,
+              "{\"log\":\"x\\n\",\"stream\":\"stdout\",\"attrs\":{\"a\":\"b\"},\"time\":\"1970-01-01T00:00:02Z\"}\n");
 }
 
 TEST(GoTime, Words) {

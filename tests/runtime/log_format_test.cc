@@ -16,13 +16,13 @@ struct Line {
     bool operator==(const Line&) const = default;
 };
 
-std::vector<Line> read(const LogFormat& format, std::string_view file, std::size_t step, std::uint64_t* skipped = nullptr,
-                       std::string* attributes = nullptr) {
+std::vector<Line> read(const LogFormat& format, std::string_view file, std::size_t step,
+                       std::uint64_t* skipped = nullptr, std::string* attributes = nullptr) {
     const auto decoder = format.decoder();
     std::vector<Line> lines;
     LogEntry entry;
     for (std::size_t at = 0; at < file.size(); at += step) {
-        const std::string copy(file.substr(at, step));   // a block of its own: views into others would show
+        const std::string copy(file.substr(at, step));  // a block of its own: views into others would show
         std::string_view block = copy;
         while (decoder->next(block, entry)) {
             lines.push_back({entry.stream, std::string(entry.text), entry.newline, entry.time_ns()});
@@ -79,7 +79,8 @@ TEST_P(EachFormat, ACutFileIsReadAsFarAsItGoes) {
 
 TEST_P(EachFormat, DamageIsPassedOverAndCounted) {
     std::vector<Line> many;
-    for (int i = 0; i < 200; ++i) many.push_back({LogStream::stdout_, "line " + std::to_string(i), true, 1'700'000'000 + i});
+    for (int i = 0; i < 200; ++i)
+        many.push_back({LogStream::stdout_, "line " + std::to_string(i), true, 1'700'000'000 + i});
     std::string file = write(*GetParam(), many);
     for (std::size_t i = file.size() / 2; i < file.size() / 2 + 20; ++i) file[i] = '#';
     for (const std::size_t step : {std::size_t{7}, std::size_t{100}, file.size()}) {
@@ -115,7 +116,8 @@ TEST(LocalLog, BlocksAreCountedWithoutTheirLines) {
 
 TEST(JsonLog, ReadsWhatOthersWrote) {
     const std::string file =
-        "{\"time\":\"1970-01-01T00:00:01+00:00\",\"attrs\":{\"k\":\"v\"},\"stream\":\"stderr\",\"log\":\"a\\u0041\\n\"}\n"
+        "{\"time\":\"1970-01-01T00:00:01+00:00\",\"attrs\":{\"k\":\"v\"},\"stream\":\"stderr\",\"log\":\"a\\u0041\\n\"}"
+        "\n"
         "nonsense\n"
         "{\"stream\":\"stdout\",\"time\":\"1970-01-01T00:00:02Z\"}\n";
     std::uint64_t skipped = 0;

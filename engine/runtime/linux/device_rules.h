@@ -1,6 +1,6 @@
-// Which devices a container's processes may open and make. Rules only allow: what none names is refused. Version 1 takes
-// them as lines of devices.allow (kernel: admin-guide/cgroup-v1/devices), version 2 as a program that the kernel asks at
-// each open and mknod (bpf(2), BPF_PROG_TYPE_CGROUP_DEVICE). Pure, but for the probe.
+// Which devices a container's processes may open and make. Rules only allow: what none names is refused. Version 1
+// takes them as lines of devices.allow (kernel: admin-guide/cgroup-v1/devices), version 2 as a program that the kernel
+// asks at each open and mknod (bpf(2), BPF_PROG_TYPE_CGROUP_DEVICE). Pure, but for the probe.
 #pragma once
 
 #include <cstdint>

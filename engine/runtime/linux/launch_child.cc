@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "engine/runtime/linux/launch_child_stdio.h"
-#include "engine/runtime/linux/device_filter.h"
+#include "engine/runtime/linux/keeper_devices.h"
 #include "engine/runtime/linux/passwd.h"
 #include "engine/runtime/linux/plan.h"
 

@@ -1,4 +1,4 @@
-#include "engine/runtime/linux/device_filter.h"
+#include "engine/runtime/linux/keeper_devices.h"
 
 #include <errno.h>
 #include <fcntl.h>
