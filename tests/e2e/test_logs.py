@@ -225,9 +225,8 @@ class Logs(EngineCase):
         self.engine.http('POST', f'/containers/{cid}/wait')
         text = self.text(cid)
         self.assertLess(len(text), 6000000)
-        self.assertEqual(set(text.splitlines()), {b'y'})
         told = re.findall(r'its log is behind: (\d+) bytes of output were not logged', self.engine.log())
-        self.assertEqual(sum(map(int, told)), 6000000 - len(text) - 0)
+        self.assertEqual(sum(map(int, told)), 6000000 - len(text))
 
     def test_a_flood_starves_nobody(self):
         flood = self.start('--log-opt', 'max-size=1m', 'busybox', 'sh', '-c', 'yes flooding the log')

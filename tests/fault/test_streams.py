@@ -136,7 +136,7 @@ class FullDiskUnderALog(FaultCase):
     def test_lines_are_dropped_and_counted_and_the_container_goes_on(self):
         for driver in ('json-file', 'local'):
             cid = self.start('--log-driver', driver, 'busybox', 'sh', '-c',
-                             'head -c 60000000 /dev/zero | tr "\\0" x | fold -w 79; sleep 1000')
+                             'yes xxxxxxxxxxxxxxxxxxxx | head -c 60000000; sleep 1000; true')
             filled = harness.until(lambda: 'output is not logged for now' in self.engine.log(), 60, 'the disk is full')
             self.assertTrue(filled)
             pid = self.state(cid)['Pid']
