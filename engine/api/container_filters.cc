@@ -122,7 +122,7 @@ private:
 bool mounts_volume(const Container& container, const std::string& wanted) {
     const auto mounts = runtime::mounts_of(container.spec);
     return std::any_of(mounts.begin(), mounts.end(), [&](const runtime::MountSpec& mount) {
-        return mount.target == wanted || (mount.type == runtime::MountType::volume && mount.source == wanted);
+        return mount.target == wanted || (!mount.source.empty() && mount.source == wanted);
     });
 }
 

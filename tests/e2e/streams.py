@@ -44,13 +44,14 @@ def read_until(s, wanted, early=b''):
 
 def unframe(data):
     """(stdout, stderr) of 8-byte frames; they must be whole."""
-    out = {1: b'', 2: b''}
-    while data:
-        kind, size = struct.unpack('>BxxxL', data[:8])
-        assert len(data) >= 8 + size, 'a cut frame'
-        out[kind] += data[8:8 + size]
-        data = data[8 + size:]
-    return out[1], out[2]
+    out = {1: bytearray(), 2: bytearray()}
+    at = 0
+    while at < len(data):
+        kind, size = struct.unpack_from('>BxxxL', data, at)
+        assert len(data) >= at + 8 + size, 'a cut frame'
+        out[kind] += data[at + 8:at + 8 + size]
+        at += 8 + size
+    return bytes(out[1]), bytes(out[2])
 
 
 class WebSocket:

@@ -47,6 +47,8 @@ class Terminal:
         while self.process.poll() is None and time.monotonic() < deadline:
             if select.select([self.master], [], [], 0.05)[0]:
                 self.text += os.read(self.master, 65536).decode(errors='replace')
+        while select.select([self.master], [], [], 0)[0]:   # what it printed right before its end
+            self.text += os.read(self.master, 65536).decode(errors='replace')
         return self.process.poll()
 
     def close(self):

@@ -69,7 +69,7 @@ class Interactive(EngineCase):
             r = self.docker('exec', '-it', cid, 'true', cli=cli)
             self.assertEqual((r.returncode, r.stderr.strip()), (1, 'the input device is not a TTY'))
             r = self.docker('exec', '-t', cid, 'tty', cli=cli)
-            self.assertEqual((r.returncode, r.stdout), (0, '/dev/pts/0\r\n'))
+            self.assertEqual((r.returncode, r.stdout), (0, '/dev/pts/0\n'))
 
     def test_usage(self):
         for args in ((), ('only-a-container',)):

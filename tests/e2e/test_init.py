@@ -42,4 +42,4 @@ class Init(EngineCase):
     def test_terminal(self):
         r = self.engine.popen('run', '--rm', '-t', '--init', '--network', 'none', 'busybox', 'tty',
                               stdout=harness.subprocess.PIPE, text=True)
-        self.assertIn('/dev/pts/0', r.communicate(timeout=20)[0])
+        self.assertEqual(r.communicate(timeout=20)[0].strip(), '/dev/console')
