@@ -1,0 +1,45 @@
+// What the net worker does, verb by verb: plain blocking code over netlink. Whatever fails undoes what it had made.
+// Only ever called in the worker's process (and by tests in a namespace of their own).
+#pragma once
+
+#include <optional>
+
+#include "engine/net/net_call.h"
+#include "engine/net/netlink_socket.h"
+
+namespace engine::net {
+
+struct ResolverSockets {
+    UniqueFd udp, tcp;
+};
+struct Attached {
+    UniqueFd netns;            // of a new namespace
+    ResolverSockets resolver;  // when asked for
+};
+
+class HostNetwork {
+public:
+    static Result<HostNetwork> open();
+
+    Result<Survey> survey();
+    Result<BridgeMade> make_bridge(const BridgePlan& plan);
+    Result<void> remove_link(const std::string& name);   // one that is not there is fine
+    // netns: -1: a new one.
+    Result<Attached> attach(const AttachPlan& plan, int netns);
+    Result<void> detach(const DetachPlan& plan, int netns);
+    Result<void> firewall(const std::string& transaction);
+    Result<void> settings(const Settings& settings);
+    Result<ResolverSockets> resolver(int netns);
+
+private:
+    HostNetwork(NetlinkSocket route, UniqueFd home) : route_(std::move(route)), home_(std::move(home)) {}
+    Result<std::uint32_t> index_of(const std::string& name);
+    Result<void> attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
+    Result<void> set_up_inside(const EndpointPlan& plan, NetlinkSocket& inside, bool replace_default);
+
+    NetlinkSocket route_;
+    std::optional<NetlinkSocket> filter_;
+    UniqueFd home_;   // the engine's network namespace
+};
+
+}  // namespace engine::net

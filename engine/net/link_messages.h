@@ -1,0 +1,64 @@
+// The rtnetlink requests we make, each added to a MessageWriter. Pure: no socket, no index is looked up here.
+#pragma once
+
+#include <vector>
+
+#include "engine/net/netlink_message.h"
+
+namespace engine::net {
+
+// A veth whose one end stays here, up and enslaved, and whose other end is made in another namespace.
+struct VethPlan {
+    std::string host_name;           // "veth1a2b3c4"
+    std::string inside_name;         // "eth0"
+    HardwareAddress inside_hardware;
+    std::uint32_t mtu = 0;           // 0: the kernel's
+    std::uint32_t bridge_index = 0;  // 0: enslaved to nothing
+};
+
+struct RoutePlan {
+    Prefix destination;   // invalid: the default route
+    Address gateway;      // none: on the link
+    std::uint32_t metric = 0;
+};
+
+void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddress& hardware, std::uint32_t mtu);
+void add_veth(MessageWriter& out, const VethPlan& plan, int netns_fd);
+// The bridge may send a frame back through the port it came from: a container reaching its own published port.
+void add_hairpin(MessageWriter& out, const std::string& name);
+void add_link_up(MessageWriter& out, std::uint32_t index);
+void add_link_change(MessageWriter& out, std::uint32_t index, const std::string& new_name,
+                     const HardwareAddress* hardware);
+void add_link_removal(MessageWriter& out, const std::string& name);
+void add_address(MessageWriter& out, std::uint32_t index, const Prefix& address);
+void remove_address(MessageWriter& out, std::uint32_t index, const Prefix& address);
+void add_route(MessageWriter& out, std::uint32_t index, const RoutePlan& route, bool v6);
+void remove_default_route(MessageWriter& out, bool v6);
+void add_link_query(MessageWriter& out, const std::string& name);
+void add_link_dump(MessageWriter& out);
+void add_address_dump(MessageWriter& out);
+void add_route_dump(MessageWriter& out);
+
+struct LinkFacts {
+    std::uint32_t index = 0;
+    std::uint32_t master = 0;
+    std::uint32_t mtu = 0;
+    bool up = false;
+    std::string name;
+    std::string kind;    // "bridge", "veth", ..., "" for hardware
+    HardwareAddress hardware;
+};
+struct AddressFacts {
+    std::uint32_t index = 0;
+    Prefix address;
+};
+struct RouteFacts {
+    Prefix destination;  // length 0: the default route
+    std::uint32_t index = 0;
+    std::uint32_t table = 0;
+};
+std::optional<LinkFacts> link_facts(const Message& message);
+std::optional<AddressFacts> address_facts(const Message& message);
+std::optional<RouteFacts> route_facts(const Message& message);
+
+}  // namespace engine::net

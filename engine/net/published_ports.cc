@@ -1,0 +1,178 @@
+// Ports of the host that lead to containers: picked, held, told to the kernel.
+#include <algorithm>
+
+#include "engine/net/networks.h"
+#include "engine/reactor/log.h"
+#include "engine/reactor/try.h"
+
+namespace engine::net {
+namespace {
+
+std::string with_port(const Address& address, std::uint16_t port) {
+    const std::string text = address.is_v6() ? "[" + address.text() + "]" : address.text();
+    return text + ":" + std::to_string(port);
+}
+
+Error endpoint_error(Error error, const Endpoint& endpoint) {
+    return std::move(error)
+        .with_context(
+            "failed to set up container networking: driver failed programming external connectivity on "
+            "endpoint " +
+            endpoint.container_name + " (" + endpoint.id + ")")
+        .with_kind(ErrorKind::internal);
+}
+
+bool same_address(const Address& a, const Address& b) {
+    return a.size() == b.size() && (a == b || a.is_unspecified() || b.is_unspecified());
+}
+
+}  // namespace
+
+bool Networks::port_taken(const Address& host, Protocol protocol, std::uint16_t port) const {
+    return std::any_of(ports_.begin(), ports_.end(), [&](const PublishedPort& other) {
+        return other.host_port == port && other.protocol == protocol && same_address(other.host_address, host);
+    });
+}
+
+// The first of the range that is free. Nothing asked: one of the pool, going round.
+Result<BoundPort> Networks::take_port(const Address& host, const PortRequest& request, const Endpoint& to) {
+    const bool any = request.host_first == 0;
+    const unsigned first = any ? options_.port_first : request.host_first;
+    const unsigned last = any ? options_.port_last : std::max(request.host_first, request.host_last);
+    const unsigned count = last - first + 1;
+    const unsigned start = any ? next_port_ - first : 0;
+    Error refusal(ErrorKind::exhausted, "all ports are allocated");
+    for (unsigned step = 0; step < count; ++step) {
+        const auto port = static_cast<std::uint16_t>(first + (start + step) % count);
+        if (port_taken(host, request.protocol, port)) {
+            if (count == 1)
+                return fail(ErrorKind::conflict,
+                            "Bind for " + with_port(host, port) + " failed: port is already allocated");
+            continue;
+        }
+        auto held = hold_port(host, request.protocol, port);
+        if (!held) {
+            const int error = held.error().error_number();
+            std::string words = error == EADDRINUSE      ? "address already in use"
+                                : error == EADDRNOTAVAIL ? "cannot assign requested address"
+                                                         : std::string(std::strerror(error));
+            refusal = Error(ErrorKind::conflict,
+                            "failed to bind host port for " + with_port(host, port) + ":" +
+                                with_port(host.is_v6() ? to.v6.address : to.v4.address, request.container_port) + "/" +
+                                std::string(protocol_word(request.protocol)) + ": " + words,
+                            error);
+            if (error != EADDRINUSE) break;
+            continue;
+        }
+        if (any) next_port_ = static_cast<std::uint16_t>(port == last ? first : port + 1u);
+        BoundPort out;
+        out.socket = std::move(held->socket);
+        out.published = {host, port, request.protocol, host.is_v6() ? to.v6.address : to.v4.address,
+                         request.container_port};
+        return out;
+    }
+    return fail(std::move(refusal));
+}
+
+Result<void> Networks::hold_one(Sandbox& sandbox, const Endpoint& gateway, const PortRequest& request) {
+    const Network& network = *networks_.at(gateway.network_id);
+    std::vector<Address> hosts;
+    if (request.host_address.valid()) {
+        hosts.push_back(request.host_address);
+    } else {
+        if (gateway.v4.valid()) hosts.push_back(network.host_binding);
+        if (gateway.v6.valid() && network.host_binding.is_unspecified()) hosts.push_back(*Address::parse("::"));
+    }
+    PortRequest now = request;
+    for (const Address& host : hosts) {
+        if (!(host.is_v6() ? gateway.v6 : gateway.v4).valid()) continue;
+        auto taken = take_port(host, now, gateway);
+        if (!taken) return fail(endpoint_error(std::move(taken.error()), gateway));
+        // Both families get the same number.
+        now.host_first = now.host_last = taken->published.host_port;
+        ports_.push_back(taken->published);
+        sandbox.ports.push_back(std::move(*taken));
+    }
+    return {};
+}
+
+Result<void> Networks::hold_ports(Sandbox& sandbox) {
+    if (sandbox.requests.empty()) return {};
+    const Endpoint* gateway = sandbox.gateway_endpoint();
+    if (!gateway) return {};  // on internal networks only: nothing is published, as at dockerd
+    if (!options_.iptables)
+        return fail(endpoint_error(Error(ErrorKind::invalid,
+                                         "ports are published by nftables rules, and this engine was "
+                                         "started with --iptables=false"),
+                                   *gateway));
+    if (!firewall_fault_.empty()) return fail(endpoint_error(Error(ErrorKind::invalid, firewall_fault_), *gateway));
+    for (const PortRequest& request : sandbox.requests) {
+        TRY_VOID(hold_one(sandbox, *gateway, request));
+    }
+    return {};
+}
+
+void Networks::forget_ports(Sandbox& sandbox) {
+    for (const BoundPort& port : sandbox.ports)
+        if (const auto at = std::find(ports_.begin(), ports_.end(), port.published); at != ports_.end())
+            ports_.erase(at);
+    sandbox.ports.clear();
+}
+
+// The container's default route leads another way now: its published ports go to that address. A container that has
+// none any more keeps its ports, leading nowhere, until it has one again.
+Task<void> Networks::move_ports(std::shared_ptr<Sandbox> sandbox) {
+    const Endpoint* gateway = sandbox->gateway_endpoint();
+    if (!gateway || sandbox->requests.empty()) co_return Result<void>{};
+    if (sandbox->ports.empty()) {
+        CO_TRY_VOID(hold_ports(*sandbox));
+        std::vector<PublishedPort> first;
+        for (const BoundPort& port : sandbox->ports) first.push_back(port.published);
+        auto added = co_await change_ports(std::move(first), true);
+        co_return added;
+    }
+    std::vector<PublishedPort> before, after;
+    for (BoundPort& port : sandbox->ports) {
+        const Address to = port.published.to.is_v6() ? gateway->v6.address : gateway->v4.address;
+        if (!to.valid() || to == port.published.to) continue;
+        before.push_back(port.published);
+        port.published.to = to;
+        after.push_back(port.published);
+    }
+    auto removed = co_await change_ports(std::move(before), false);
+    if (!removed) log_warn("moving published ports: " + removed.error().message());
+    ports_.insert(ports_.end(), after.begin(), after.end());
+    auto added = co_await change_ports(std::move(after), true);
+    co_return added;
+}
+
+// One element for each. An element that somebody flushed cannot be taken away alone: then the whole table is written.
+Task<void> Networks::change_ports(std::vector<PublishedPort> ports, bool add) {
+    if (ports.empty()) co_return Result<void>{};
+    if (!add)
+        for (const PublishedPort& port : ports)
+            if (const auto at = std::find(ports_.begin(), ports_.end(), port); at != ports_.end()) ports_.erase(at);
+    if (!options_.iptables || !firewall_fault_.empty()) co_return Result<void>{};
+    std::string transaction = ports_change(options_.table, ports, add);
+    auto changed = co_await worker_.firewall(std::move(transaction));
+    if (changed) co_return Result<void>{};
+    log_warn("changing published ports: " + changed.error().message() + ": writing all rules again");
+    auto applied = co_await apply_table();
+    co_return applied;
+}
+
+Task<void> Networks::allow(std::vector<AllowedFlow> flows, bool add) {
+    for (const AllowedFlow& flow : flows) {
+        const auto at = std::find(flows_.begin(), flows_.end(), flow);
+        if (add && at == flows_.end()) flows_.push_back(flow);
+        if (!add && at != flows_.end()) flows_.erase(at);
+    }
+    if (!options_.iptables || !firewall_fault_.empty()) co_return Result<void>{};
+    std::string transaction = flows_change(options_.table, flows, add);
+    auto changed = co_await worker_.firewall(std::move(transaction));
+    if (changed) co_return Result<void>{};
+    auto applied = co_await apply_table();
+    co_return applied;
+}
+
+}  // namespace engine::net
