@@ -32,12 +32,11 @@ REWORDED = (
 DIFFERENT = {
     'docker run --rm --network none --ipc nonsense busybox true': {
         'reason': 'refused at create, as by newer versions; the CLI has its hint for the other words only',
-        'ours': {'exit': 125, 'stderr': 'docker: Error response from daemon: invalid IPC mode: nonsense.\n'},
+        'ours': {'exit': 125},
     },
     'docker run --rm --network none --log-driver nonesuch busybox true': {
         'reason': 'the words of newer versions: there are no logging plugins',
-        'ours': {'exit': 125, 'stderr': "docker: Error response from daemon: logger: no log driver named 'nonesuch' is "
-                                        'registered.\n'},
+        'ours': {'exit': 125},
     },
     'docker run --rm --network none --init busybox ps -o pid,args': {
         'reason': 'our init starts no helper of its own: the next number is 2',
