@@ -144,7 +144,7 @@ class KilledOthers(ExecFaultCase):
             self.assertEqual(self.post(f'/exec/{running[0]}/start', {'Detach': True})[0], 409)
         self.check_invariants()
 
-    @unittest.skip('known defect: an exec that races the end of its container may be left in the list')
+    @unittest.skip('known defect: an exec that races the end of its container may be answered 500, not 409')
     def test_starts_against_the_end(self):
         """An exec that comes as the container goes is refused or killed, never left."""
         for _ in range(ROUNDS):
