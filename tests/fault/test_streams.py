@@ -133,7 +133,7 @@ class FullDiskUnderALog(FaultCase):
                     pass
             return names
 
-    @unittest.skip('known defect: rm on a disk that is full to the last block is refused: the state database cannot grow')
+    @unittest.skip('known defect: rm on a full disk is refused: the state database cannot grow')
     def test_lines_are_dropped_and_counted_and_the_container_goes_on(self):
         for driver in ('json-file', 'local'):
             cid = self.start('--log-driver', driver, 'busybox', 'sh', '-c',
