@@ -92,7 +92,7 @@ std::uint16_t port_of(int fd) {
 }
 
 // In the namespace that the thread is in. The sockets stand on ports of their own, so that a name server in the
-// container can have 53; a kernel without nf_tables leaves them 53 itself.
+// container can have 53: what is sent there is translated by rules. Without nf_tables: an error.
 Result<ResolverSockets> make_resolver() {
     ResolverSockets out;
     TRY(out.udp, resolver_socket(SOCK_DGRAM));
@@ -204,7 +204,8 @@ Result<BridgeMade> HostNetwork::make_bridge(const BridgePlan& plan) {
     if (set && plan.forward_v6) set = setting("net/ipv6/conf/all/forwarding", "1", false);
     if (set && plan.loopback_ports) set = setting("net/ipv4/conf/" + plan.name + "/route_localnet", "1", false);
     if (set && plan.make) set = setting("net/ipv6/conf/" + plan.name + "/accept_ra", "0", false);
-    if (set && plan.bridge_filter) set = setting("net/bridge/bridge-nf-call-iptables", "1", true);
+    if (!set) return undo(std::move(set.error()).with_context("setting up bridge " + plan.name));
+    if (plan.bridge_filter) set = setting("net/bridge/bridge-nf-call-iptables", "1", true);
     if (!set)
         return undo(std::move(set.error()).with_context(
             "filtering between the containers of bridge " + plan.name + " needs the kernel's br_netfilter"));

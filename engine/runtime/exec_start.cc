@@ -24,6 +24,14 @@ namespace {
 constexpr Nanoseconds drain_max = 2 * second;  // others may hold the streams open: as dockerd waits
 constexpr int exit_code_not_started = 126;
 
+// Asked of the kernel, which knows before the container's state does.
+bool run_is_over(const Exec& exec) {
+    const Container& container = *exec.container;
+    if (!container.running() || container.run != exec.run) return true;
+    pollfd first{container.held.pidfd.get(), POLLIN, 0};
+    return ::poll(&first, 1, 0) == 1 && (first.revents & POLLIN) != 0;
+}
+
 // What the child reports on. A terminal's master comes through it, so it is a socket then.
 Result<Pipe> make_status(bool tty) {
     if (!tty) return make_pipe();
@@ -138,7 +146,11 @@ Task<ExecStreams> ExecService::start_process(std::shared_ptr<Exec> exec, const E
     request.held_stdout = stdio.out.get();
     request.held_stderr = stdio.err.get();
     request.note = note.get();
-    CO_TRY(auto started, co_await keeper_.exec(request));
+    auto asked = co_await keeper_.exec(request);
+    // The kernel says ENOMEM of a pid namespace whose first process has ended.
+    if (!asked && run_is_over(e))
+        co_return fail(ErrorKind::conflict, "container " + e.container->id + " is not running");
+    CO_TRY(auto started, std::move(asked));
     e.keeper = true;
     e.pidfd = std::move(started.pidfd);
     e.pid = started.pid;
@@ -157,8 +169,7 @@ Task<ExecStreams> ExecService::start_process(std::shared_ptr<Exec> exec, const E
         CO_TRY_VOID(co_await e.ended.wait(scope_.token()));
         const LaunchError error = describe_exec_failure(plan, report.record);
         e.exit_code = error.exit_code;
-        if (!e.container->running() || e.container->run != e.run)
-            co_return fail(ErrorKind::conflict, "container " + e.container->id + " is not running");
+        if (run_is_over(e)) co_return fail(ErrorKind::conflict, "container " + e.container->id + " is not running");
         const bool known = error.exit_code == 126 || error.exit_code == 127;
         co_return fail(known ? ErrorKind::invalid : ErrorKind::internal, error.message);
     }
@@ -214,8 +225,10 @@ Task<void> ExecService::copy_input(std::shared_ptr<Exec> exec, ByteSource* input
         publish(*exec, "exec_detach");
         leaving->request_stop();
     }
-    // A terminal has no half-close; of a pipe we hold the last write ends.
-    if (ended && *ended == StdinEnd::closed && !exec->spec.tty && exec->stdin_end) {
+    // The client shut its side down or is gone: nobody will type any more. A terminal has no half-close; of a pipe we
+    // hold the last write ends.
+    const bool over = !*detached && !scope_.token().stop_requested();
+    if (over && !exec->spec.tty && exec->stdin_end) {
         exec->stdin_end.reset();
         keeper_.close_stdin(exec->id);
     }
