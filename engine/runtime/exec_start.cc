@@ -22,6 +22,7 @@ namespace engine::runtime {
 namespace {
 
 constexpr Nanoseconds drain_max = 2 * second;  // others may hold the streams open: as dockerd waits
+constexpr Nanoseconds dying_max = 500 * millisecond;
 constexpr int exit_code_not_started = 126;
 
 // Asked of the kernel, which knows before the container's state does.
@@ -30,6 +31,15 @@ bool run_is_over(const Exec& exec) {
     if (!container.running() || container.run != exec.run) return true;
     pollfd first{container.held.pidfd.get(), POLLIN, 0};
     return ::poll(&first, 1, 0) == 1 && (first.revents & POLLIN) != 0;
+}
+
+// A first process on its way out takes no other into its namespaces (ENOMEM of the clone, ESRCH of the join); its pidfd
+// tells a moment later.
+Task<bool> run_ends_now(const Exec* exec) {
+    if (run_is_over(*exec)) co_return true;
+    reactor::Deadline deadline(dying_max);
+    auto events = co_await io::poll(exec->container->held.pidfd.get(), POLLIN, deadline.token());
+    co_return events.has_value() || run_is_over(*exec);
 }
 
 // What the child reports on. A terminal's master comes through it, so it is a socket then.
@@ -147,9 +157,10 @@ Task<ExecStreams> ExecService::start_process(std::shared_ptr<Exec> exec, const E
     request.held_stderr = stdio.err.get();
     request.note = note.get();
     auto asked = co_await keeper_.exec(request);
-    // The kernel says ENOMEM of a pid namespace whose first process has ended.
-    if (!asked && run_is_over(e))
-        co_return fail(ErrorKind::conflict, "container " + e.container->id + " is not running");
+    if (!asked && asked.error().error_number() == ENOMEM) {
+        CO_TRY(const bool over, co_await run_ends_now(&e));
+        if (over) co_return fail(ErrorKind::conflict, "container " + e.container->id + " is not running");
+    }
     CO_TRY(auto started, std::move(asked));
     e.keeper = true;
     e.pidfd = std::move(started.pidfd);
@@ -169,7 +180,11 @@ Task<ExecStreams> ExecService::start_process(std::shared_ptr<Exec> exec, const E
         CO_TRY_VOID(co_await e.ended.wait(scope_.token()));
         const LaunchError error = describe_exec_failure(plan, report.record);
         e.exit_code = error.exit_code;
-        if (run_is_over(e)) co_return fail(ErrorKind::conflict, "container " + e.container->id + " is not running");
+        bool over = run_is_over(e);
+        if (!over && report.record.error == ESRCH) {
+            CO_TRY(over, co_await run_ends_now(&e));
+        }
+        if (over) co_return fail(ErrorKind::conflict, "container " + e.container->id + " is not running");
         const bool known = error.exit_code == 126 || error.exit_code == 127;
         co_return fail(known ? ErrorKind::invalid : ErrorKind::internal, error.message);
     }
