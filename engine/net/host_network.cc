@@ -21,6 +21,7 @@ namespace {
 constexpr int loopback_index = 1;
 constexpr std::uint32_t resolver_address = (127u << 24) | 11;   // 127.0.0.11, as Docker's
 constexpr int resolver_backlog = 16;
+constexpr std::uint16_t domain_port = 53;
 
 // The caller's thread is in `netns` while this lives. Coming home cannot fail with a descriptor that is a namespace.
 class Visit {
@@ -71,12 +72,16 @@ Error attach_error(Error error, const EndpointPlan& plan) {
     return std::move(error).with_context("adding interface " + plan.veth.host_name + " to bridge " + plan.bridge);
 }
 
-Result<UniqueFd> resolver_socket(int type) {
+Result<UniqueFd> resolver_socket(int type, std::uint16_t port) {
     UniqueFd fd(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return fail_errno(errno, "making the name server's socket");
     sockaddr_in self{};
     self.sin_family = AF_INET;
+    self.sin_port = htons(port);
     self.sin_addr.s_addr = htonl(resolver_address);
+    // After a restart of the engine: connections to the one before linger.
+    const int on = 1;
+    if (type == SOCK_STREAM) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&self), sizeof self) != 0)
         return fail_errno(errno, "binding the name server's socket");
     if (type == SOCK_STREAM && ::listen(fd.get(), resolver_backlog) != 0)
@@ -91,14 +96,24 @@ std::uint16_t port_of(int fd) {
     return ntohs(self.sin_port);
 }
 
+bool lacks_nf_tables(const Error& error) {
+    const int number = error.error_number();
+    return number == EPROTONOSUPPORT || number == EOPNOTSUPP || number == EAFNOSUPPORT;
+}
+
 // In the namespace that the thread is in. The sockets stand on ports of their own, so that a name server in the
-// container can have 53: what is sent there is translated by rules. Without nf_tables: an error.
+// container can have 53: what is sent there is translated by rules. A kernel without nf_tables leaves them 53 itself.
 Result<ResolverSockets> make_resolver() {
     ResolverSockets out;
-    TRY(out.udp, resolver_socket(SOCK_DGRAM));
-    TRY(out.tcp, resolver_socket(SOCK_STREAM));
-    TRY(auto filter, NetlinkSocket::open(NETLINK_NETFILTER));
-    TRY_VOID(filter.batch(resolver_table(port_of(out.udp.get()), port_of(out.tcp.get()))));
+    TRY(out.udp, resolver_socket(SOCK_DGRAM, 0));
+    TRY(out.tcp, resolver_socket(SOCK_STREAM, 0));
+    auto filter = NetlinkSocket::open(NETLINK_NETFILTER);
+    auto ruled = filter ? filter->batch(resolver_table(port_of(out.udp.get()), port_of(out.tcp.get())))
+                        : Result<void>(fail(std::move(filter.error())));
+    if (ruled) return out;
+    if (!lacks_nf_tables(ruled.error())) return fail(std::move(ruled.error()));
+    TRY(out.udp, resolver_socket(SOCK_DGRAM, domain_port));
+    TRY(out.tcp, resolver_socket(SOCK_STREAM, domain_port));
     return out;
 }
 
@@ -329,16 +344,16 @@ Result<void> HostNetwork::detach(const DetachPlan& plan, int netns) {
 Result<void> HostNetwork::firewall(const std::string& transaction) {
     if (!filter_) {
         auto opened = NetlinkSocket::open(NETLINK_NETFILTER);
-        if (!opened && opened.error().error_number() == EPROTONOSUPPORT)
+        if (!opened && lacks_nf_tables(opened.error()))
             return fail(Error(ErrorKind::not_implemented, "this kernel has no nf_tables", EPROTONOSUPPORT));
         if (!opened) return fail(std::move(opened.error()));
         filter_.emplace(std::move(*opened));
     }
     auto changed = filter_->batch(transaction);
     if (changed) return changed;
-    const int error = changed.error().error_number();
-    if (error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == EAFNOSUPPORT)
-        return fail(Error(ErrorKind::not_implemented, "this kernel has no nf_tables for inet", error));
+    if (lacks_nf_tables(changed.error()))
+        return fail(Error(ErrorKind::not_implemented, "this kernel has no nf_tables for inet",
+                          changed.error().error_number()));
     return fail(std::move(changed.error()).with_context("changing the nftables rules"));
 }
 

@@ -214,7 +214,9 @@ Task<void> Networks::close(bool idle) {
     scope_.request_stop();
     CO_TRY_VOID(co_await names_.close());
     CO_TRY_VOID(co_await scope_.join());
-    if (idle && default_bridge() && options_.iptables && firewall_fault_.empty()) {
+    const bool any =
+        std::any_of(networks_.begin(), networks_.end(), [](const auto& entry) { return entry.second->is_bridge(); });
+    if (idle && any && options_.iptables && firewall_fault_.empty()) {
         std::string transaction = table_removal(options_.table);
         auto removed = co_await worker_.firewall(std::move(transaction));
         if (!removed) log_warn("removing the nftables rules: " + removed.error().message());
