@@ -144,6 +144,7 @@ Result<void> write_host_config(Writer& json, const ContainerOptions& options) {
         json.end_array();
     }
     json.field("NetworkMode", options.network.empty() ? "default" : options.network);
+    TRY_VOID(write_network_host_config(json, options.networking));
     json.field("AutoRemove", options.remove).field("Privileged", options.privileged);
     json.field("ReadonlyRootfs", options.read_only);
     if (!options.cap_add.empty()) json.field("CapAdd", options.cap_add);
@@ -275,6 +276,7 @@ void add_container_options(CommandLine& line, ContainerOptions& o, bool run) {
     line.list("-v,--volume", o.volumes, "Bind mount a volume");
     line.list("--mount", o.mounts, "Attach a filesystem mount to the container");
     app.add_option("--network,--net", o.network, "Connect a container to a network");
+    add_network_options(line, o.networking);
     line.list("-l,--label", o.labels, "Set meta data on a container");
     app.add_option("--cidfile", o.cidfile, "Write the container ID to the file");
     app.add_flag("--read-only", o.read_only, "Mount the container's root filesystem as read only");
@@ -315,9 +317,11 @@ Result<std::string> create_body(const ContainerOptions& o) {
     }
     if (anonymous) json.end_object();
     write_pairs(json, "Labels", o.labels, '=');
+    TRY_VOID(write_network_config(json, o.networking));
     if (!o.stop_signal.empty()) json.field("StopSignal", o.stop_signal);
     if (o.stop_timeout) json.field("StopTimeout", *o.stop_timeout);
     TRY_VOID(write_host_config(json, o));
+    write_networking_config(json, o.networking, o.network);
     json.end_object();
     return json.take();
 }

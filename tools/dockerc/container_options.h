@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tools/dockerc/command.h"
+#include "tools/dockerc/network_options.h"
 
 namespace dockerc {
 
@@ -16,6 +17,7 @@ struct ContainerOptions {
     std::string detach_keys, log_driver, memory_swap, pids_limit, restart, memory_reservation, cpuset_cpus, cpuset_mems;
     bool init = false, oom_kill_disable = false;
     std::optional<std::int64_t> cpu_period, cpu_quota, blkio_weight, memory_swappiness;
+    NetworkOptions networking;
     std::optional<std::string> entrypoint;
     std::optional<std::int64_t> stop_timeout;
     std::vector<std::string> env, env_files, volumes, mounts, labels, cap_add, cap_drop, security_opts, tmpfs, ulimits;

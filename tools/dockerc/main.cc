@@ -21,6 +21,7 @@ const std::vector<Command> commands = {
     {"login", "[OPTIONS] [SERVER]", "Authenticate to a registry", login_command},
     {"logout", "[SERVER]", "Log out from a registry", logout_command},
     {"logs", "[OPTIONS] CONTAINER", "Fetch the logs of a container", logs_command},
+    {"network", "COMMAND", "Manage networks", network_command},
     {"pause", "CONTAINER [CONTAINER...]", "Pause all processes within one or more containers", pause_command},
     {"ps", "[OPTIONS]", "List containers", ps_command},
     {"pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", pull_command},
