@@ -241,6 +241,12 @@ Task<void> Engine::open_services() {
     const std::string helper = std::filesystem::path(self).parent_path() / "dockercd-registry";
     registry_ = std::make_unique<storage::RegistryService>(registry_options(options_, helper), *images_);
     services_.registry = registry_.get();
+    net::Options network_options = options_.network;
+    network_options.worker_path = self;
+    // Engines beside each other on one host have a table each.
+    if (options_.exec_root != Options{}.exec_root) network_options.table += "-" + services_.facts.id.substr(0, 8);
+    network_rows_ = std::make_unique<NetworkRows>(*db_);
+    CO_TRY(networks_, net::Networks::open(std::move(network_options), *network_rows_));
     const std::string keeper = std::filesystem::path(self).parent_path() / "dockercd-keeper";
     CO_TRY(keeper_, co_await runtime::KeeperClient::open(keeper, options_.exec_root));
     runtime::ContainerService::Options container_options;
@@ -250,8 +256,12 @@ Task<void> Engine::open_services() {
     container_options.init_path = std::filesystem::path(self).parent_path() / "dockercd-init";
     container_options.cgroup_parent = options_.cgroup_parent;
     CO_TRY(container_options.log_defaults, default_log(options_));
-    CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_, events_));
+    CO_TRY(containers_, runtime::ContainerService::open(container_options, *db_, *images_, *keeper_, *networks_,
+                                                         events_));
     execs_ = std::make_unique<runtime::ExecService>(*containers_, *keeper_);
+    auto in_use = containers_->sandboxes();
+    CO_TRY_VOID(co_await networks_->start(std::move(in_use)));
+    CO_TRY_VOID(co_await containers_->restore_networks());
     images_->on_event([this](std::string_view action, const storage::ImageEvent& event) {
         runtime::EventAttributes attributes = runtime::image_labels_of(event.config);
         attributes["name"] = event.name;
@@ -263,6 +273,7 @@ Task<void> Engine::open_services() {
     services_.execs = execs_.get();
     containers_->begin();
     services_.facts.device_rules = containers_->device_rules();
+    services_.networks = networks_.get();
     co_return Result<void>{};
 }
 
@@ -283,6 +294,10 @@ Task<void> Engine::close_services() {
         registry_->scope().request_stop();
         CO_TRY_VOID(co_await registry_->scope().join());
     }
+    if (networks_) {
+        const bool nothing_runs = !containers_ || count().running == 0;
+        CO_TRY_VOID(co_await networks_->close(nothing_runs));
+    }
     if (images_) {
         images_->scope().request_stop();
         CO_TRY_VOID(co_await images_->scope().join());
@@ -294,6 +309,7 @@ Task<void> Engine::close_services() {
     containers_.reset();
     keeper_.reset();
     registry_.reset();
+    networks_.reset();
     images_.reset();
     co_return Result<void>{};
 }

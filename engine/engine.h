@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/api/services.h"
+#include "engine/network_rows.h"
 #include "engine/options.h"
 #include "engine/runtime/event.h"
 #include "engine/runtime/event_journal.h"
@@ -45,6 +46,8 @@ private:
     std::unique_ptr<storage::StorageBackend> backend_;
     std::unique_ptr<storage::ImageStore> images_;
     std::unique_ptr<storage::RegistryService> registry_;
+    std::unique_ptr<NetworkRows> network_rows_;
+    std::unique_ptr<net::Networks> networks_;
     std::unique_ptr<runtime::KeeperClient> keeper_;
     std::unique_ptr<runtime::ContainerService> containers_;
     std::unique_ptr<runtime::ExecService> execs_;

@@ -7,6 +7,7 @@
 #include "engine/api/server.h"
 #include "engine/api/version.h"
 #include "engine/engine.h"
+#include "engine/net/net_worker.h"
 #include "engine/options.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
@@ -53,6 +54,7 @@ int main(int argc, char** argv) {
     if (worker && argc == 4 && std::strcmp(argv[2], "seccomp") == 0) _exit(runtime::seccomp_worker_main(argv[3]));
     if (worker && argc == 3 && std::strcmp(argv[2], "gzip") == 0) _exit(runtime::log_worker_main(true));
     if (worker && argc == 3 && std::strcmp(argv[2], "gunzip") == 0) _exit(runtime::log_worker_main(false));
+    if (worker && argc == 3 && std::strcmp(argv[2], "net") == 0) _exit(net::net_worker_main());
     if (worker) _exit(storage::worker_main(argc - 2, argv + 2));
     auto options = parse_options(argc, argv);
     if (!options) {

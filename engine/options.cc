@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "engine/reactor/try.h"
+
 namespace engine {
 namespace {
 
@@ -21,7 +23,25 @@ enum Long : int {
     insecure_registry,
     registry_mirror,
     downloads,
-    uploads
+    uploads,
+    bip,
+    bip6,
+    fixed_cidr,
+    fixed_cidr_v6,
+    default_gateway,
+    default_gateway_v6,
+    mtu,
+    icc,
+    ip,
+    ip_forward,
+    ip_masq,
+    iptables,
+    ipv6,
+    dns,
+    dns_search,
+    dns_opt,
+    host_gateway_ip,
+    port_range
 };
 
 constexpr option long_options[] = {
@@ -42,6 +62,25 @@ constexpr option long_options[] = {
     {"registry-mirror", required_argument, nullptr, registry_mirror},
     {"max-concurrent-downloads", required_argument, nullptr, downloads},
     {"max-concurrent-uploads", required_argument, nullptr, uploads},
+    {"bridge", required_argument, nullptr, 'b'},
+    {"bip", required_argument, nullptr, bip},
+    {"bip6", required_argument, nullptr, bip6},
+    {"fixed-cidr", required_argument, nullptr, fixed_cidr},
+    {"fixed-cidr-v6", required_argument, nullptr, fixed_cidr_v6},
+    {"default-gateway", required_argument, nullptr, default_gateway},
+    {"default-gateway-v6", required_argument, nullptr, default_gateway_v6},
+    {"mtu", required_argument, nullptr, mtu},
+    {"icc", optional_argument, nullptr, icc},
+    {"ip", required_argument, nullptr, ip},
+    {"ip-forward", optional_argument, nullptr, ip_forward},
+    {"ip-masq", optional_argument, nullptr, ip_masq},
+    {"iptables", optional_argument, nullptr, iptables},
+    {"ipv6", optional_argument, nullptr, ipv6},
+    {"dns", required_argument, nullptr, dns},
+    {"dns-search", required_argument, nullptr, dns_search},
+    {"dns-opt", required_argument, nullptr, dns_opt},
+    {"host-gateway-ip", required_argument, nullptr, host_gateway_ip},
+    {"port-range", required_argument, nullptr, port_range},
     {"debug", no_argument, nullptr, 'D'},
     {"daemon", no_argument, nullptr, 'd'},
     {"help", no_argument, nullptr, 'h'},
@@ -71,6 +110,61 @@ Result<std::string> mirror_of(std::string text) {
     if (rest.empty() || rest.find_first_of("@?#") != std::string_view::npos)
         return fail(usage("invalid mirror: \"" + text + "\": it is http(s)://host[:port]"));
     return text;
+}
+
+// "--icc", "--icc=true", "--icc=0".
+Result<void> switch_on(const char* value, const char* option, bool& out) {
+    const std::string_view word = value ? value : "true";
+    out = word == "true" || word == "1";
+    if (out || word == "false" || word == "0") return {};
+    return fail(usage("invalid boolean \"" + std::string(word) + "\" for --" + option));
+}
+
+Result<unsigned> number_of(std::string_view text, const char* option, unsigned most) {
+    unsigned value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && value <= most) return value;
+    return fail(usage("--" + std::string(option) + ": '" + std::string(text) + "' is not a number up to " +
+                      std::to_string(most)));
+}
+
+Result<void> set_port_range(std::string_view text, net::Options& network) {
+    const std::size_t dash = text.find('-');
+    TRY(const unsigned first, number_of(text.substr(0, dash), "port-range", 65535));
+    TRY(const unsigned last, number_of(dash == text.npos ? text : text.substr(dash + 1), "port-range", 65535));
+    if (first == 0 || last < first) return fail(usage("--port-range: '" + std::string(text) + "' is not FIRST-LAST"));
+    network.port_first = static_cast<std::uint16_t>(first);
+    network.port_last = static_cast<std::uint16_t>(last);
+    return {};
+}
+
+Result<void> apply_network(int code, const char* value, net::Options& network) {
+    switch (code) {
+        case 'b': network.bridge = value; break;
+        case bip: network.bip = value; break;
+        case bip6: network.bip6 = value; break;
+        case fixed_cidr: network.fixed_cidr = value; break;
+        case fixed_cidr_v6: network.fixed_cidr_v6 = value; break;
+        case default_gateway: network.default_gateway = value; break;
+        case default_gateway_v6: network.default_gateway_v6 = value; break;
+        case mtu: {
+            TRY(network.mtu, number_of(value, "mtu", 65535));
+            break;
+        }
+        case icc: return switch_on(value, "icc", network.icc);
+        case ip: network.ip = value; break;
+        case ip_forward: return switch_on(value, "ip-forward", network.ip_forward);
+        case ip_masq: return switch_on(value, "ip-masq", network.ip_masq);
+        case iptables: return switch_on(value, "iptables", network.iptables);
+        case ipv6: return switch_on(value, "ipv6", network.ipv6);
+        case dns: network.dns.emplace_back(value); break;
+        case dns_search: network.dns_search.emplace_back(value); break;
+        case dns_opt: network.dns_opt.emplace_back(value); break;
+        case host_gateway_ip: network.host_gateway_ip = value; break;
+        case port_range: return set_port_range(value, network);
+        default: return fail(usage("unknown option"));
+    }
+    return {};
 }
 
 Result<void> apply(int code, const char* value, Options& options) {
@@ -109,7 +203,7 @@ Result<void> apply(int code, const char* value, Options& options) {
         case 'd': break;  // was "be a daemon": we are nothing else
         case 'h': options.help = true; break;
         case 'v': options.version = true; break;
-        default: return fail(usage("unknown option"));
+        default: return apply_network(code, value, options.network);
     }
     return {};
 }
@@ -124,6 +218,8 @@ Result<void> check(Options& options) {
     bool known = false;
     for (const char* level : {"debug", "info", "warn", "error"}) known = known || options.log_level == level;
     if (!known) return fail(usage("--log-level: '" + options.log_level + "' is unknown (debug, info, warn, error)"));
+    if (auto network = net::check_options(options.network); !network)
+        return fail(usage(network.error().message()));
     if (options.hosts.empty()) options.hosts.emplace_back("unix:///var/run/docker.sock");
     return {};
 }
@@ -136,7 +232,7 @@ Result<Options> parse_options(int argc, char** argv) {
     optind = 1;
     while (true) {
         const int at = optind;
-        const int code = getopt_long(argc, argv, ":H:g:p:s:G:l:Ddhv", long_options, nullptr);
+        const int code = getopt_long(argc, argv, ":H:g:p:s:G:l:b:Ddhv", long_options, nullptr);
         if (code < 0) break;
         if (code == '?') return fail(usage(std::string("unknown flag: ") + argv[at < argc ? at : argc - 1]));
         if (code == ':') return fail(usage(std::string("flag needs an argument: ") + argv[argc - 1]));
@@ -165,6 +261,21 @@ std::string options_help() {
            "      --registry-mirror URL      tried before Docker Hub (repeatable)\n"
            "      --max-concurrent-downloads N   layers pulled at once (default 3)\n"
            "      --max-concurrent-uploads N     layers pushed at once (default 5)\n"
+           "  -b, --bridge NAME         bridge of the default network (default docker0, made here;\n"
+           "                            none: no such network)\n"
+           "      --bip CIDR            address and network of that bridge; --bip6 too\n"
+           "      --fixed-cidr CIDR     part of the network that containers get addresses from; --fixed-cidr-v6 too\n"
+           "      --default-gateway IP  gateway of containers on the default network; --default-gateway-v6 too\n"
+           "      --mtu BYTES           of the containers' interfaces\n"
+           "      --icc=false           containers on the default network don't reach each other\n"
+           "      --ip ADDRESS          where ports are published when nothing is said (default 0.0.0.0)\n"
+           "      --ip-forward=false    leave the host's forwarding as it is\n"
+           "      --ip-masq=false       don't hide the containers behind the host's address\n"
+           "      --iptables=false      no nftables rules: no published ports, no filtering\n"
+           "      --ipv6                IPv6 on the default network (with --fixed-cidr-v6)\n"
+           "      --dns ADDRESS         name server of containers (repeatable); --dns-search, --dns-opt too\n"
+           "      --host-gateway-ip IP  what host-gateway means in --add-host\n"
+           "      --port-range A-B      where ports are picked when none is asked for (default 49153-65535)\n"
            "  -l, --log-level LEVEL     debug, info, warn or error\n"
            "  -D, --debug               log at debug level, and turns of the loop that take too long\n"
            "      --plain-ring          use io_uring as the oldest supported kernel has it\n"

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/net/options.h"
 #include "engine/reactor/result.h"
 
 namespace engine {
@@ -24,6 +25,7 @@ struct Options {
     std::vector<std::string> registry_mirrors;     // URLs
     int downloads_max = 3;                         // --max-concurrent-downloads
     int uploads_max = 5;                           // --max-concurrent-uploads
+    net::Options network;                       // -b, --bip, --icc, --dns ...
     bool debug = false;
     bool plain_ring = false;                    // --plain-ring: the ring of the oldest supported kernel
     bool help = false;

@@ -7,6 +7,7 @@
 #include "engine/api/go_pattern.h"
 #include "engine/api/time_parameter.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/container_network.h"
 #include "engine/runtime/container_view.h"
 
 namespace engine::api {
@@ -132,6 +133,17 @@ bool any_of(const std::vector<std::string>& values, Match&& match) {
 }
 
 // The query, understood.
+// By name or id, asked for or joined.
+bool in_network(const Container& c, const std::string& value) {
+    const runtime::ContainerNetwork& network = *c.network;
+    if (network.endpoints.empty() && value == runtime::network_name(c.spec)) return true;
+    for (const runtime::EndpointSettings& endpoint : network.endpoints)
+        if (endpoint.network == value) return true;
+    if (!network.sandbox) return false;
+    return std::any_of(network.sandbox->endpoints.begin(), network.sandbox->endpoints.end(),
+                       [&](const auto& endpoint) { return endpoint->network_id.starts_with(value); });
+}
+
 class Selection {
 public:
     static Result<Selection> of(const ContainerQuery& query, const storage::ImageStore& images,
@@ -206,10 +218,15 @@ private:
         if (!any_of(filter_values(filters_, "volume"),
                     [&](const std::string& value) { return mounts_volume(c, value); }))
             return false;
-        const std::string network = runtime::network_name(c.spec);
-        if (!any_of(filter_values(filters_, "network"), [&](const std::string& value) { return value == network; }))
+        if (!any_of(filter_values(filters_, "network"),
+                    [&](const std::string& value) { return in_network(c, value); }))
             return false;
-        return expose_.match(c.spec.exposed_ports) && publish_.match({});
+        std::vector<std::string> published;
+        if (const net::Sandbox* sandbox = c.network->sandbox.get())
+            for (const net::BoundPort& port : sandbox->ports)
+                published.push_back(std::to_string(port.published.host_port) + "/" +
+                                    std::string(net::protocol_word(port.published.protocol)));
+        return expose_.match(c.spec.exposed_ports) && publish_.match(published);
     }
 
     const Filters& filters_;

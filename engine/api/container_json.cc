@@ -1,5 +1,6 @@
 #include "engine/api/container_json.h"
 
+#include "engine/api/network_settings_json.h"
 #include "engine/runtime/container_view.h"
 #include "engine/runtime/go_time.h"
 #include "engine/runtime/spec_json.h"
@@ -35,38 +36,6 @@ void write_mounts(json::Writer& w, const Container& c) {
         w.field("Propagation", mount.type == MountType::bind ? propagation : "").end_object();
     }
     w.end_array();
-}
-
-// No addresses are given out yet: an endpoint's fields are those of a container without any.
-void write_endpoint(json::Writer& w) {
-    w.begin_object().field_null("IPAMConfig").field_null("Links").field_null("Aliases").field("MacAddress", "");
-    w.field_null("DriverOpts")
-        .field("GwPriority", 0)
-        .field("NetworkID", "")
-        .field("EndpointID", "")
-        .field("Gateway", "");
-    w.field("IPAddress", "").field("IPPrefixLen", 0).field("IPv6Gateway", "").field("GlobalIPv6Address", "");
-    w.field("GlobalIPv6PrefixLen", 0).field_null("DNSNames").end_object();
-}
-
-void write_networks(json::Writer& w, const Container& c) {
-    w.key("Networks").begin_object().key(runtime::network_name(c.spec));
-    write_endpoint(w);
-    w.end_object();
-}
-
-void write_network_settings(json::Writer& w, const Container& c) {
-    w.begin_object().field("Bridge", "").field("SandboxID", "").field("SandboxKey", "");
-    w.key("Ports").begin_object().end_object();
-    w.field("HairpinMode", false).field("LinkLocalIPv6Address", "").field("LinkLocalIPv6PrefixLen", 0);
-    w.field_null("SecondaryIPAddresses")
-        .field_null("SecondaryIPv6Addresses")
-        .field("EndpointID", "")
-        .field("Gateway", "");
-    w.field("GlobalIPv6Address", "").field("GlobalIPv6PrefixLen", 0).field("IPAddress", "").field("IPPrefixLen", 0);
-    w.field("IPv6Gateway", "").field("MacAddress", "");
-    write_networks(w, c);
-    w.end_object();
 }
 
 void write_graph_driver(json::Writer& w, const Services& services, const Container& c) {
@@ -120,7 +89,7 @@ std::string container_inspect(const Services& services, const Container& c,
     w.key("Mounts");
     write_mounts(w, c);
     w.field_raw("Config", runtime::complete_config(c.spec, c.spec.hostname)).key("NetworkSettings");
-    write_network_settings(w, c);
+    write_network_settings(w, services, c);
     return w.end_object().take();
 }
 
@@ -129,13 +98,15 @@ void write_container_summary(json::Writer& w, const Services& services, const Co
     w.begin_object().field("Id", c.id).key("Names").begin_array().string("/" + c.name).end_array();
     w.field("Image", image_shown(services, c)).field("ImageID", c.image_id);
     w.field("Command", runtime::command_line(c.spec)).field("Created", c.created_at / second);
-    w.key("Ports").begin_array().end_array().field("Labels", c.spec.labels);
+    w.key("Ports");
+    write_port_list(w, c);
+    w.field("Labels", c.spec.labels);
     write_sizes(w, sizes);
     w.field("State", runtime::status_word(c.state.status)).field("Status", runtime::status_text(c.state, now));
     w.key("HostConfig").begin_object().field("NetworkMode", runtime::network_name(c.spec)).end_object();
-    w.key("NetworkSettings").begin_object();
-    write_networks(w, c);
-    w.end_object().key("Mounts");
+    w.key("NetworkSettings");
+    write_networks(w, services, c);
+    w.key("Mounts");
     write_mounts(w, c);
     w.end_object();
 }

@@ -10,6 +10,7 @@
 #include "engine/api/images_api.h"
 #include "engine/api/registry_api.h"
 #include "engine/api/logs_api.h"
+#include "engine/api/networks_api.h"
 #include "engine/api/system_api.h"
 
 namespace engine::api {
@@ -56,6 +57,13 @@ constexpr Route table[] = {
     {"GET", "/images/{*}/history", history_of_image},
     {"POST", "/images/{*}/tag", tag_image},
     {"DELETE", "/images/{*}", remove_image},
+    {"GET", "/networks", list_networks},
+    {"GET", "/networks/{}", inspect_network},
+    {"POST", "/networks/create", create_network},
+    {"POST", "/networks/prune", prune_networks},
+    {"POST", "/networks/{}/connect", connect_network},
+    {"POST", "/networks/{}/disconnect", disconnect_network},
+    {"DELETE", "/networks/{}", remove_network},
     // Without swarm, plugins and experiments dockerd answers these just so.
     {"GET", "/plugins", get_plugins},
     {"GET", "/volumes", get_volumes},

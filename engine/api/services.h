@@ -12,6 +12,9 @@ class ContainerService;
 class ExecService;
 class Events;
 }
+namespace engine::net {
+class Networks;
+}
 namespace engine::storage {
 class ImageStore;
 class RegistryService;
@@ -49,6 +52,7 @@ struct Services {
     runtime::ExecService* execs = nullptr;
     storage::ImageStore* images = nullptr;
     storage::RegistryService* registry = nullptr;
+    net::Networks* networks = nullptr;
     runtime::Events* events = nullptr;
     registry::DistributionServer* distribution = nullptr;  // of `dockerc registry serve`; an engine has none
     bool pruning = false;   // of containers, images, volumes or networks: one at a time

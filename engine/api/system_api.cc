@@ -6,6 +6,7 @@
 #include "engine/api/host_facts.h"
 #include "engine/api/registry_api.h"
 #include "engine/api/services.h"
+#include "engine/net/networks.h"
 #include "engine/api/version.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/log.h"
@@ -37,7 +38,7 @@ void write_version_platform(json::Writer& w, const KernelFacts& kernel) {
 void write_info_plugins(json::Writer& w) {
     w.key("Plugins").begin_object();
     w.field("Volume", std::vector<std::string>{"local"});
-    w.field("Network", std::vector<std::string>{"host", "null"});
+    w.field("Network", std::vector<std::string>{"bridge", "host", "null"});
     w.field_null("Authorization");
     w.field("Log", runtime::log_driver_names());
     w.end_object();
@@ -161,7 +162,9 @@ Task<void> get_info(Services& services, Request&, Response& response) {
     w.field("SecurityOptions", std::vector<std::string>{"name=seccomp,profile=builtin", "name=cgroupns"});
     write_info_registries(w, services.registry->settings());
     write_info_absent(w);
-    w.field("Warnings", info_warnings(facts)).end_object();
+    std::vector<std::string> warnings = info_warnings(facts);
+    for (std::string& warning : services.networks->warnings()) warnings.push_back(std::move(warning));
+    w.field("Warnings", warnings).end_object();
     return response.send_json(200, w.take());
 }
 

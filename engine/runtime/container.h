@@ -45,6 +45,8 @@ struct HeldResources {
     std::shared_ptr<Output> output;
 };
 
+struct ContainerNetwork;
+
 struct Container {
     std::string id;
     std::string name;              // without slash
@@ -53,6 +55,7 @@ struct Container {
     ContainerSpec spec;
     ContainerState state;
     HeldResources held;
+    std::shared_ptr<ContainerNetwork> network;   // always there; what is held of networks is in it
     reactor::Lane lane;            // one verb at a time
     reactor::Event keeper_exit;    // set when the keeper has told the end of this run
     reactor::Event exited;         // notified at each end of a run, after everything is released and recorded

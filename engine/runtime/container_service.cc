@@ -37,18 +37,20 @@ int exit_code_of(int wait_status) {
 }  // namespace
 
 ContainerService::ContainerService(Options options, storage::Database& db, storage::ImageStore& images,
-                                   KeeperClient& keeper, Events& events)
+                                   KeeperClient& keeper, net::Networks& networks, Events& events)
     : options_(std::move(options)),
       db_(db),
       images_(images),
       keeper_(keeper),
+      networks_(networks),
       events_(events),
       seccomp_(options_.worker_path) {}
 
 Result<std::unique_ptr<ContainerService>> ContainerService::open(Options options, storage::Database& db,
                                                                  storage::ImageStore& images, KeeperClient& keeper,
-                                   Events& events) {
-    std::unique_ptr<ContainerService> service(new ContainerService(std::move(options), db, images, keeper, events));
+                                                                 net::Networks& networks, Events& events) {
+    std::unique_ptr<ContainerService> service(
+        new ContainerService(std::move(options), db, images, keeper, networks, events));
     TRY(service->cgroups_, detect_cgroups());
     if (!service->cgroups_.device_rules)
         log_warn("no devices control group here: containers can open the devices of the host that they make nodes of");
@@ -187,6 +189,7 @@ void ContainerService::release(const std::shared_ptr<Container>& container) {
         container->leaving = true;
         scope_.spawn("release", let_go(container, held.cgroups));
     }
+    release_network(*container);
     held = HeldResources{};
     container->state.pid = 0;
 }

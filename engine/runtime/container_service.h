@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/reactor/scope.h"
+#include "engine/reactor/unique_fd.h"
 #include "engine/runtime/container.h"
 #include "engine/runtime/event.h"
 #include "engine/runtime/keeper_client.h"
@@ -19,8 +20,16 @@
 #include "engine/storage/database.h"
 #include "engine/storage/image_store.h"
 
+namespace engine::net {
+class Networks;
+struct Endpoint;
+struct ResolverConfig;
+struct Sandbox;
+}  // namespace engine::net
+
 namespace engine::runtime {
 
+struct EndpointSettings;
 struct SeccompWish;
 
 struct Created {
@@ -74,7 +83,7 @@ public:
     // db, images, keeper and events outlive the service.
     static Result<std::unique_ptr<ContainerService>> open(Options options, storage::Database& db,
                                                           storage::ImageStore& images, KeeperClient& keeper,
-                                                          Events& events);
+                                                          net::Networks& networks, Events& events);
 
     // `name` may be empty: one is made. The body is the create request's JSON.
     Task<Created> create(std::string_view name, std::string_view body);
@@ -105,6 +114,13 @@ public:
     Task<void> logs(std::shared_ptr<Container> container, LogQuery query, ByteSink* sink, reactor::StopToken stop);
     Result<void> resize(std::string_view reference, unsigned short rows, unsigned short columns);
 
+    // The networks of a container, running or not.
+    Task<void> connect(std::string_view reference, std::string network, EndpointSettings settings);
+    Task<void> disconnect(std::string_view reference, std::string network, bool force);
+    // Of containers taken over: they go on in their networks.
+    std::vector<std::shared_ptr<net::Sandbox>> sandboxes() const;
+    Task<void> restore_networks();
+
     // By full name, full id, or a prefix of the id that only one has.
     Result<std::shared_ptr<Container>> find(std::string_view reference) const;
     Result<std::shared_ptr<Container>> find_by_id(std::string_view prefix) const;
@@ -128,7 +144,7 @@ public:
 
 private:
     ContainerService(Options options, storage::Database& db, storage::ImageStore& images, KeeperClient& keeper,
-                     Events& events);
+                     net::Networks& networks, Events& events);
     Result<void> recover();
     void recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings);
     void adopt(std::shared_ptr<Container> container, KeeperHolding& holding);
@@ -180,7 +196,28 @@ private:
     Result<std::shared_ptr<ContainerLog>> begin_log(Container& container);   // none when nothing is kept
     void finish_logs();
     Task<void> finish_log(std::shared_ptr<Container> container);
+
+    // network_sequence.cc
+    struct NetworkReady {
+        UniqueFd netns;                    // none: the host's, or one of its own that the child makes
+        bool host = false;
+        std::string files_of;              // directory whose hosts, hostname and resolv.conf are used; "": its own
+        std::string hostname, domainname;  // of a shared namespace; "": its own
+    };
+    Result<void> read_network(Container& container);
+    Task<NetworkReady> prepare_network(std::shared_ptr<Container> container);
+    void release_network(const Container& container);
+    Result<std::shared_ptr<Container>> network_peer(const Container& container) const;
+    Task<void> connect_running(std::shared_ptr<Container> container, EndpointSettings settings);
+    Result<void> save_networks(Container& container);
+    void rename_in_networks(const Container& container, const std::string& old_name);
+    void publish_network(const Container& container, const net::Endpoint& endpoint, std::string_view action);
+    net::ResolverConfig resolver_of(const Container& container) const;
+    std::vector<std::string> upstreams_of(const Container& container) const;
+    std::string resolver_file(const Container& container) const;
+    std::string hosts_file(const Container& container) const;
     Result<void> write_network_files(const Container& container);
+
     std::string directory_of(const Container& container) const {
         return options_.data_root + "/containers/" + container.id;
     }
@@ -189,6 +226,7 @@ private:
     storage::Database& db_;
     storage::ImageStore& images_;
     KeeperClient& keeper_;
+    net::Networks& networks_;
     Events& events_;
     CgroupHost cgroups_;
     CgroupSupport cgroup_support_;

@@ -1,10 +1,5 @@
 // One create, in one pass: the body's checks, the name, the rootfs, the row. What fails leaves nothing behind.
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <fstream>
-#include <sstream>
 
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_name.h"
@@ -17,54 +12,6 @@
 #include "engine/runtime/spec_json.h"
 
 namespace engine::runtime {
-namespace {
-
-Result<void> write_file(const std::string& path, std::string_view text) {
-    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) return fail_errno(errno, path);
-    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-        return fail_errno(errno, path);
-    return {};
-}
-
-std::string host_file(const char* path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-// With the host's network a container sees the host's names.
-std::string hosts_text(const ContainerSpec& spec) {
-    std::string out = spec.network_mode == "host" ? host_file("/etc/hosts") : std::string();
-    if (out.empty())
-        out = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
-              "ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
-    for (const std::string& entry : spec.extra_hosts) {
-        const std::size_t split = entry.find_first_of(":=");
-        out += entry.substr(split + 1) + "\t" + entry.substr(0, split) + "\n";
-    }
-    return out;
-}
-
-std::string resolver_text(const ContainerSpec& spec) {
-    const bool own = !spec.dns.empty() || !spec.dns_search.empty() || !spec.dns_options.empty();
-    if (!own) return spec.network_mode == "none" ? std::string() : host_file("/etc/resolv.conf");
-    std::string out;
-    const auto line = [&out](std::string_view word, const std::vector<std::string>& values) {
-        if (values.empty()) return;
-        out += word;
-        for (const std::string& value : values) out += " " + value;
-        out += "\n";
-    };
-    for (const std::string& server : spec.dns) out += "nameserver " + server + "\n";
-    line("search", spec.dns_search);
-    line("options", spec.dns_options);
-    return out;
-}
-
-}  // namespace
-
 Task<Created> ContainerService::create(std::string_view name, std::string_view body) {
     CO_TRY(auto spec, parse_create_body(body));
     CO_TRY(auto image, images_.find(spec.image));
@@ -89,8 +36,13 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
         while (ids_by_name_.contains(container->name)) container->name = generate_container_name(new_id());
     }
     CO_TRY_VOID(check_free_name(container->name));
+    if (spec.hostname.empty() && spec.network_mode == "host") {
+        char host[256] = {};
+        if (gethostname(host, sizeof host - 1) == 0) spec.hostname = host;
+    }
     if (spec.hostname.empty()) spec.hostname = container->id.substr(0, 12);
     container->spec = std::move(spec);
+    CO_TRY_VOID(read_network(*container));
     // From here the name is taken; whatever fails gives it back.
     ids_by_name_[container->name] = container->id;
     containers_[container->id] = container;
@@ -120,15 +72,6 @@ Result<void> ContainerService::check_free_name(std::string_view name) const {
                                          "\" is already in use by container \"" + taken->second +
                                          "\". You have to remove (or rename) that container to be able to reuse that "
                                          "name.");
-}
-
-Result<void> ContainerService::write_network_files(const Container& container) {
-    const std::string directory = directory_of(container);
-    if (mkdir(directory.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, directory);
-    TRY_VOID(write_file(directory + "/hosts", hosts_text(container.spec)));
-    TRY_VOID(write_file(directory + "/hostname", container.spec.hostname + "\n"));
-    TRY_VOID(write_file(directory + "/resolv.conf", resolver_text(container.spec)));
-    return {};
 }
 
 }  // namespace engine::runtime

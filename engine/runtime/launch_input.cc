@@ -165,13 +165,6 @@ void apply_masks(const ContainerSpec& spec, LaunchInput& input) {
     input.readonly_paths = spec.readonly_paths.value_or(default_readonly_paths());
 }
 
-// Told at the start, as dockerd does: a client takes a 404 of create for a missing image.
-Result<void> check_network(const std::string& mode) {
-    static constexpr std::string_view known[] = {"", "default", "bridge", "none", "host"};
-    if (std::find(std::begin(known), std::end(known), mode) != std::end(known)) return {};
-    return fail(ErrorKind::not_found, "network " + mode + " not found");
-}
-
 }  // namespace
 
 CgroupLimits limits_of(const ContainerSpec& spec) {
@@ -247,7 +240,6 @@ Result<ExecInput> make_exec_input(const Container& c, const ExecSpec& exec) {
 Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsPlan& rootfs,
                                       const LaunchContext& context) {
     const ContainerSpec& spec = c.spec;
-    TRY_VOID(check_network(spec.network_mode));
     LaunchInput input;
     input.id = c.id;
     input.argv = spec.entrypoint;
@@ -261,16 +253,16 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.env = environment_of(c, spec.tty);
     input.cwd = spec.working_dir.empty() ? "/" : spec.working_dir;
     input.user = spec.user;
-    input.hostname = spec.hostname;
-    input.domainname = spec.domainname;
+    input.hostname = context.hostname.empty() ? spec.hostname : context.hostname;
+    input.domainname = context.hostname.empty() ? spec.domainname : context.domainname;
     input.tty = spec.tty;
     input.open_stdin = spec.open_stdin;
     TRY(input.rootfs, rootfs_of(rootfs, context));
     input.read_only_rootfs = spec.readonly_rootfs;
     TRY(input.mounts, launch_mounts(spec));
-    input.hosts_path = context.container_directory + "/hosts";
-    input.hostname_path = context.container_directory + "/hostname";
-    input.resolv_conf_path = context.container_directory + "/resolv.conf";
+    input.hosts_path = context.network_files + "/hosts";
+    input.hostname_path = context.network_files + "/hostname";
+    input.resolv_conf_path = context.network_files + "/resolv.conf";
     input.shm_size = static_cast<std::uint64_t>(spec.shm_size > 0 ? spec.shm_size : kShmSizeDefault);
     input.privileged = spec.privileged;
     TRY(const SeccompWish wish, seccomp_wish(spec));
@@ -283,7 +275,8 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     limits.devices = std::move(devices.rules);
     input.cgroups = container_cgroups(*context.cgroups, context.cgroup_parent, c.id, limits);
     input.cgroup_v2 = context.cgroups->v2;
-    input.host_network = spec.network_mode == "host";
+    input.host_network = context.host_network;
+    input.netns_fd = context.own_netns;
     input.host_pid = spec.pid_mode == "host";
     input.host_ipc = spec.ipc_mode == "host";
     input.host_uts = spec.uts_mode == "host";

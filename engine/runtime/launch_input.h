@@ -19,6 +19,10 @@ struct LaunchContext {
     std::string mount_point;     // where the child mounts a rootfs before it pivots
     std::string container_directory;
     std::string init_binary;     // what `--init` puts at /sbin/docker-init
+    std::string network_files;   // directory of hosts, hostname and resolv.conf
+    std::string hostname, domainname;  // of a shared network namespace; "": the container's own
+    bool host_network = false;
+    bool own_netns = false;      // the namespace is sent along
 };
 
 CgroupLimits limits_of(const ContainerSpec& spec);

@@ -9,9 +9,11 @@
 #include <csignal>
 #include <filesystem>
 
+#include "engine/net/network_text.h"
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/container_network.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/spec_json.h"
 
@@ -24,9 +26,10 @@ std::string fixed_text(const Container& c) {
     return w.end_object().take();
 }
 
-std::string state_text(const ContainerState& state) {
+std::string state_text(const ContainerState& state, const net::Sandbox* network) {
     json::Writer w;
     w.begin_object().field("status", static_cast<int>(state.status)).field("exit_code", state.exit_code);
+    if (network) w.field_raw("network", net::sandbox_text(*network));
     w.field("oom", state.oom_killed)
         .field("error", state.error)
         .field("started", state.started_at)
@@ -85,14 +88,30 @@ Result<void> parse_state(std::string_view text, ContainerState& state) {
     return {};
 }
 
+// Null when there is none; one that cannot be read is told, and its container goes on without.
+std::shared_ptr<net::Sandbox> parse_network_state(std::string_view text, const std::string& id) {
+    simdjson::dom::parser parser;
+    simdjson::dom::element network;
+    if (parser.parse(text.data(), text.size())["network"].get(network) != simdjson::SUCCESS) return nullptr;
+    auto sandbox = net::parse_sandbox(simdjson::minify(network));
+    if (sandbox) return std::move(*sandbox);
+    log_error("container " + id + ": " + sandbox.error().message());
+    return nullptr;
+}
+
+const net::Sandbox* sandbox_of(const Container& container) {
+    return container.network ? container.network->sandbox.get() : nullptr;
+}
+
 }  // namespace
 
 Result<void> ContainerService::save_new(const Container& container) {
-    return db_.put_container({container.id, container.name, fixed_text(container), state_text(container.state)});
+    return db_.put_container(
+        {container.id, container.name, fixed_text(container), state_text(container.state, sandbox_of(container))});
 }
 
 Result<void> ContainerService::try_save_state(const Container& container) {
-    return db_.set_container_state(container.id, state_text(container.state));
+    return db_.set_container_state(container.id, state_text(container.state, sandbox_of(container)));
 }
 
 void ContainerService::save_state(const Container& container) {
@@ -154,6 +173,10 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
         log_error("container " + row.id + ": " + parsed.error().message() + ", left as it is");
         return;
     }
+    if (auto read = read_network(*container); !read) {
+        log_error("container " + row.id + ": " + read.error().message() + ": it has no network");
+        container->network = std::make_shared<ContainerNetwork>();
+    }
     containers_[row.id] = container;
     ids_by_name_[row.name] = row.id;
     images_.hold(container->image_id);
@@ -161,6 +184,7 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
     const auto held = holdings.find(row.id);
     const bool ran = container->running();
     if (ran && held != holdings.end()) {
+        container->network->sandbox = parse_network_state(row.state, row.id);
         adopt(container, held->second);
         holdings.erase(held);
         return;

@@ -22,6 +22,7 @@ Task<void> ContainerService::rename(std::string_view reference, std::string_view
     const std::string old = std::exchange(container->name, name);
     ids_by_name_.erase(old);
     ids_by_name_[name] = container->id;
+    rename_in_networks(*container, old);
     publish(*container, "rename", {{"oldName", "/" + old}});
     co_return Result<void>{};
 }

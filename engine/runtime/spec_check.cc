@@ -85,9 +85,6 @@ Result<void> check_modes(const ContainerSpec& spec) {
         return bad("unknown or invalid runtime name: " + spec.runtime);
     if (!spec.isolation.empty() && spec.isolation != "default")
         return bad("invalid isolation '" + spec.isolation + "' on linux");
-    if (shares(spec.network_mode))
-        return fail(ErrorKind::not_implemented,
-                    "network mode " + spec.network_mode + " is not supported by this engine yet");
     return {};
 }
 
@@ -126,8 +123,6 @@ struct Unheeded {
     std::string_view what;
 };
 constexpr Unheeded unheeded[] = {
-    {"PortBindings", "published ports"},
-    {"PublishAllPorts", "published ports"},
     {"Links", "links"},
     {"VolumesFrom", "volumes of other containers"},
     {"DeviceRequests", "device requests"},
@@ -186,9 +181,6 @@ std::vector<std::string> spec_warnings(const ContainerSpec& spec) {
         std::string text = "This engine does not act upon " + std::string(what) + " yet";
         if (std::find(out.begin(), out.end(), text) == out.end()) out.push_back(std::move(text));
     };
-    const std::string& network = spec.network_mode;
-    if (network.empty() || network == "default" || network == "bridge")
-        out.emplace_back("The bridge network is not available yet: the container has no network but loopback");
     simdjson::dom::parser parser;
     simdjson::dom::element host;
     if (parser.parse(spec.host_config_json.data(), spec.host_config_json.size()).get(host) == simdjson::SUCCESS) {

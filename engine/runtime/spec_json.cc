@@ -248,6 +248,8 @@ std::string complete(std::string_view json, const Field (&fields)[N], std::strin
         bool empty = said && value.is_string() && value.get_string().value_unsafe().empty();
         if (field.name == "Hostname" && (!said || empty)) {
             w.field(field.name, hostname);
+        } else if (field.name == "NetworkMode" && said && value.get_string().value_unsafe() == "default") {
+            w.field_raw(field.name, field.initial);
         } else if (said && !(empty && field.initial)) {
             w.field_raw(field.name, std::string(simdjson::minify(value)));
         } else if (field.initial) {

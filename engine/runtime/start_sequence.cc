@@ -134,6 +134,12 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     context.mount_point = options_.data_root + "/rootfs";
     context.container_directory = directory_of(c);
     context.init_binary = options_.init_path;
+    CO_TRY(const auto network, co_await prepare_network(container));
+    context.host_network = network.host;
+    context.own_netns = static_cast<bool>(network.netns);
+    context.network_files = network.files_of.empty() ? context.container_directory : network.files_of;
+    context.hostname = network.hostname;
+    context.domainname = network.domainname;
     CO_TRY(auto input, make_launch_input(c, rootfs, context));
     CO_TRY(auto plan, make_launch_plan(input));
     CO_TRY(auto stdio, c.spec.tty ? make_terminal() : make_pipes(c.spec.open_stdin));
@@ -147,6 +153,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     request.child_stdout = stdio.child_out.get();
     request.child_stderr = stdio.child_err.get();
     request.status = status.write_end.get();
+    request.netns = network.netns.get();
     request.held_stdin = stdio.in.get();
     request.held_stdout = c.spec.tty ? -1 : stdio.out.get();
     request.held_stderr = stdio.err.get();

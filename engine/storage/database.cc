@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS blob_sources(digest TEXT NOT NULL, repository TEXT NO
                                         PRIMARY KEY(digest, repository)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS manifests(image_id TEXT PRIMARY KEY, digest TEXT NOT NULL, media_type TEXT NOT NULL,
                                      body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS networks(id TEXT PRIMARY KEY, json TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS containers(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL,
                                       state TEXT NOT NULL);
 )sql";
@@ -284,6 +285,14 @@ Result<void> Database::delete_container(std::string_view id) {
     return run("DELETE FROM containers WHERE id=?", {id});
 }
 
+Result<void> Database::put_network(const NetworkRow& row) {
+    return run("INSERT INTO networks VALUES(?,?) ON CONFLICT(id) DO UPDATE SET json=excluded.json",
+               {row.id, row.json});
+}
+Result<void> Database::delete_network(std::string_view id) {
+    return run("DELETE FROM networks WHERE id=?", {id});
+}
+
 Result<void> Database::set_meta(std::string_view key, std::string_view value) {
     return run("INSERT OR REPLACE INTO meta VALUES(?,?)", {key, value});
 }
@@ -353,6 +362,9 @@ Result<std::vector<TagRow>> Database::tags() {
 Result<std::vector<ContainerRow>> Database::containers() {
     EACH_ROW("SELECT id,name,json,state FROM containers ORDER BY rowid", ContainerRow, column_text(row, 0),
              column_text(row, 1), column_text(row, 2), column_text(row, 3));
+}
+Result<std::vector<NetworkRow>> Database::networks() {
+    EACH_ROW("SELECT id,json FROM networks ORDER BY rowid", NetworkRow, column_text(row, 0), column_text(row, 1));
 }
 #undef EACH_ROW
 

@@ -65,6 +65,11 @@ struct BlobRow {
     int64_t size = 0;
 };
 
+struct NetworkRow {
+    std::string id;
+    std::string json;
+};
+
 struct ContainerRow {
     std::string id;
     std::string name;
@@ -125,6 +130,10 @@ public:
     Result<void> delete_container(std::string_view id);
     Result<std::vector<ContainerRow>> containers();
     Result<std::vector<std::string>> container_ids();
+
+    Result<void> put_network(const NetworkRow& row);
+    Result<void> delete_network(std::string_view id);
+    Result<std::vector<NetworkRow>> networks();  // as made
 
     Result<std::optional<std::string>> meta(std::string_view key);
     Result<void> set_meta(std::string_view key, std::string_view value);

@@ -30,9 +30,38 @@ def clis():
     return found
 
 
+class Namespace:
+    """A network namespace of the test's own, with lo up; gone when nothing in it runs and this is closed."""
+
+    def __init__(self):
+        holder = subprocess.Popen(['unshare', '--net', 'sh', '-c', 'ip link set lo up && echo up && read end'],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if holder.stdout.readline() != b'up\n':
+            raise RuntimeError('no network namespace can be made here')
+        self.fd = os.open(f'/proc/{holder.pid}/ns/net', os.O_RDONLY)
+        holder.communicate(b'\n')
+
+    def enter(self, *command):
+        """The command's words, so that it runs in here."""
+        return ['nsenter', f'--net=/proc/{os.getpid()}/fd/{self.fd}', *command]
+
+    def run(self, *command, check=True, timeout=30, **keys):
+        done = subprocess.run(self.enter(*command), capture_output=True, text=True, timeout=timeout,
+                              stdin=subprocess.DEVNULL, **keys)
+        if check and done.returncode != 0:
+            raise AssertionError(f'{command}: {done.stdout}{done.stderr}')
+        return done
+
+    def close(self):
+        os.close(self.fd)
+
+
 class Engine:
-    def __init__(self, data_mount=None, options=()):
-        self.options = list(options)  # of dockercd, behind those that every test engine gets
+    def __init__(self, data_mount=None, options=(), namespace=None):
+        """`options` go behind those that every test engine gets. Without a namespace of its own an engine has no
+        default network: the host stays as it is."""
+        self.namespace = namespace
+        self.options = ([] if namespace else ['--bridge', 'none']) + list(options)
         self.dir = tempfile.mkdtemp(prefix='dockercd-test.')
         self.data = os.path.join(self.dir, 'data')
         self.socket = os.path.join(self.dir, 'docker.sock')
@@ -50,6 +79,8 @@ class Engine:
         args = engine_command() + ['-H', 'unix://' + self.socket, '--data-root', self.data,
                                    '--exec-root', os.path.join(self.dir, 'run'),
                                    '--pidfile', os.path.join(self.dir, 'pid')] + self.options
+        if self.namespace:
+            args = self.namespace.enter(*args)
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(args, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + wait

@@ -52,7 +52,8 @@ class Process(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix='dockercd-test.') as d, socket.socket(socket.AF_UNIX) as s:
             s.bind(d + '/passed.sock')
             s.listen()
-            command = [*harness.engine_command(), '-H', 'fd://', '--data-root', d + '/data', '--exec-root', d + '/run']
+            command = [*harness.engine_command(), '-H', 'fd://', '--data-root', d + '/data', '--exec-root', d + '/run',
+                       '--bridge', 'none']
 
             def pass_it():
                 os.dup2(os.dup(s.fileno()), 3)  # made anew, so that it is inherited
@@ -83,7 +84,7 @@ class Process(unittest.TestCase):
 
     def test_refusals(self):
         with tempfile.TemporaryDirectory(prefix='dockercd-test.') as d:
-            roots = ('--data-root', d + '/data', '--exec-root', d + '/run')
+            roots = ('--data-root', d + '/data', '--exec-root', d + '/run', '--bridge', 'none')
             bare = {name: value for name, value in os.environ.items() if name != 'LISTEN_FDS'}
             status, text = dockercd(*roots, '-H', 'fd://', env=bare)
             self.assertEqual(status, 1)
@@ -105,7 +106,7 @@ class Process(unittest.TestCase):
         """uname(2) of a process with this personality is that of 2.6."""
         with tempfile.TemporaryDirectory(prefix='dockercd-test.') as d:
             status, text = dockercd('--data-root', d + '/data', '--exec-root', d + '/run', '-H', f'unix://{d}/s',
-                                    before=('setarch', '--uname-2.6'))
+                                    '--bridge', 'none', before=('setarch', '--uname-2.6'))
             self.assertEqual(status, 1)
             self.assertIn('older than 5.15', text)
             self.assertEqual(os.listdir(d), [], 'nothing was made')

@@ -164,7 +164,7 @@ class KilledHelpers(FaultCase):
 
 class Refused(FaultCase):
     def refusal(self, *options):
-        command = harness.engine_command() + list(options)
+        command = [*harness.engine_command(), '--bridge', 'none', *options]
         r = harness.subprocess.run(command, capture_output=True, text=True, timeout=20)
         self.assertNotEqual(r.returncode, 0)
         return r.stderr

@@ -49,7 +49,8 @@ class Kernel(unittest.TestCase):
         try:
             with tempfile.TemporaryDirectory() as d:
                 r = subprocess.run([*harness.engine_command(), '--data-root', d + '/data', '--exec-root', d + '/run',
-                                    '-H', f'unix://{d}/sock'], capture_output=True, text=True, timeout=60)
+                                    '-H', f'unix://{d}/sock', '--bridge', 'none'], capture_output=True, text=True,
+                                   timeout=60)
                 self.assertEqual(os.listdir(d), [], 'nothing was made')
         finally:
             with open(switch, 'w') as f:
