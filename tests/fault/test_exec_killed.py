@@ -65,6 +65,8 @@ class KilledEngine(ExecFaultCase):
         stream = self.attached(fed)
         stream.sendall(b'half a line')
         waiting = self.create(cid, 'true')
+        for eid in (plain, terminal, fed):
+            self.pid(eid)   # it may be told as running a moment before its process is
         before = {eid: self.seen(eid) for eid in (plain, terminal, fed)}
         self.assertTrue(all(e['Running'] for e in before.values()))
         for end in (self.engine.kill, self.engine.stop):
