@@ -1,6 +1,7 @@
 #include "engine/api/container_json.h"
 
 #include "engine/api/network_settings_json.h"
+#include "engine/runtime/container_network.h"
 #include "engine/runtime/container_view.h"
 #include "engine/runtime/go_time.h"
 #include "engine/runtime/spec_json.h"
@@ -64,6 +65,17 @@ std::string image_shown(const Services& services, const Container& c) {
     return now && now->id == c.image_id ? c.spec.image : c.image_id;
 }
 
+// Links are told by the names that both have now.
+std::string host_config(const Services& services, const Container& c) {
+    if (c.network->links.empty()) return runtime::complete_host_config(c.spec);
+    runtime::ContainerSpec spec = c.spec;
+    const std::vector<std::string> shown = services.containers->links_shown(c);
+    json::Writer links;
+    links.value(shown);
+    runtime::set_host_config(spec, {{"Links", shown.empty() ? "null" : links.take()}});
+    return runtime::complete_host_config(spec);
+}
+
 }  // namespace
 
 std::string container_inspect(const Services& services, const Container& c,
@@ -83,7 +95,7 @@ std::string container_inspect(const Services& services, const Container& c,
     } else {
         w.field("ExecIDs", c.exec_ids);
     }
-    w.field_raw("HostConfig", runtime::complete_host_config(c.spec)).key("GraphDriver");
+    w.field_raw("HostConfig", host_config(services, c)).key("GraphDriver");
     write_graph_driver(w, services, c);
     write_sizes(w, sizes);
     w.key("Mounts");
@@ -95,7 +107,9 @@ std::string container_inspect(const Services& services, const Container& c,
 
 void write_container_summary(json::Writer& w, const Services& services, const Container& c, Nanoseconds now,
                              const std::optional<ContainerSizes>& sizes) {
-    w.begin_object().field("Id", c.id).key("Names").begin_array().string("/" + c.name).end_array();
+    w.begin_object().field("Id", c.id).key("Names").begin_array().string("/" + c.name);
+    for (const std::string& name : services.containers->link_names(c)) w.string(name);
+    w.end_array();
     w.field("Image", image_shown(services, c)).field("ImageID", c.image_id);
     w.field("Command", runtime::command_line(c.spec)).field("Created", c.created_at / second);
     w.key("Ports");

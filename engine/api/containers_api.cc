@@ -155,9 +155,11 @@ Task<void> wait_container(Services& services, Request& request, Response& respon
 
 Task<void> remove_container(Services& services, Request& request, Response& response) {
     const std::string_view reference = request.captures[0];
-    // Links are of the past: a container has its own name only.
-    if (request.flag("link"))
-        co_return fail(ErrorKind::internal, "Conflict, cannot remove the default link name of the container");
+    if (request.flag("link")) {
+        CO_TRY_VOID(co_await services.containers->remove_link(reference));
+        auto unlinked = co_await response.send_empty(204);
+        co_return unlinked;
+    }
     const bool force = request.flag("force");
     CO_TRY_VOID(co_await services.containers->remove(reference, force));
     auto done = co_await response.send_empty(204);

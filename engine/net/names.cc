@@ -32,7 +32,7 @@ std::optional<std::vector<Address>> Networks::addresses_of(const Sandbox& sandbo
         for (const auto& [alias, target] : endpoint->links)
             if (lower(alias) == bare)
                 for (const auto& [id, other] : network.endpoints)
-                    if (id == target) add_addresses(*other, out);
+                    if (other->container_name == target || id.starts_with(target)) add_addresses(*other, out);
         if (!out.empty()) continue;
         for (const auto& [id, other] : network.endpoints)
             if (std::any_of(other->dns_names.begin(), other->dns_names.end(),

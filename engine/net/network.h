@@ -55,7 +55,7 @@ struct Endpoint {
     std::string inside_link;   // "eth0"
     std::int64_t gateway_priority = 0;
     std::vector<std::string> dns_names;   // the first is what its address is called
-    std::vector<std::pair<std::string, std::string>> links;  // alias, container id: names that only it knows
+    std::vector<std::pair<std::string, std::string>> links;  // alias, container: names that only it knows
 };
 
 struct Network {
@@ -98,7 +98,7 @@ struct EndpointRequest {
     std::optional<HardwareAddress> hardware;
     std::int64_t gateway_priority = 0;
     StringMap driver_options;
-    std::vector<std::pair<std::string, std::string>> links;  // alias, container id
+    std::vector<std::pair<std::string, std::string>> links;  // alias, container's name or id
 };
 
 // All that a running container has of networks. Its owner gives it back by Networks::leave().

@@ -68,8 +68,9 @@ public:
     bool default_bridge() const { return !options_.disabled(); }
     std::string host_gateway() const;              // what --add-host host-gateway means
     std::vector<std::string> warnings() const;     // for info
-    // With --icc=false: links.
-    Task<void> allow(std::vector<AllowedFlow> flows, bool add);
+    // On the default bridge with --icc=false: these ways between containers are open, no others.
+    Task<void> set_flows(std::vector<AllowedFlow> flows);
+    bool default_bridge_is_closed() const { return default_bridge() && !options_.icc && options_.iptables; }
 
 private:
     Networks(Options options, NetworkStore& store);
@@ -84,6 +85,7 @@ private:
     Task<void> sweep_links();
     Task<void> move_ports(std::shared_ptr<Sandbox> sandbox);
     Task<void> change_ports(std::vector<PublishedPort> ports, bool add);
+    Task<void> change_flows(std::vector<AllowedFlow> flows, bool add);
     FirewallState firewall_state() const;
     std::vector<Prefix> taken_subnets() const;
     Result<void> check_spec(const NetworkSpec& spec) const;

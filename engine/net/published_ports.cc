@@ -161,18 +161,25 @@ Task<void> Networks::change_ports(std::vector<PublishedPort> ports, bool add) {
     co_return applied;
 }
 
-Task<void> Networks::allow(std::vector<AllowedFlow> flows, bool add) {
-    for (const AllowedFlow& flow : flows) {
-        const auto at = std::find(flows_.begin(), flows_.end(), flow);
-        if (add && at == flows_.end()) flows_.push_back(flow);
-        if (!add && at != flows_.end()) flows_.erase(at);
-    }
-    if (!options_.iptables || !firewall_fault_.empty()) co_return Result<void>{};
+Task<void> Networks::change_flows(std::vector<AllowedFlow> flows, bool add) {
+    if (flows.empty() || !options_.iptables || !firewall_fault_.empty()) co_return Result<void>{};
     std::string transaction = flows_change(options_.table, flows, add);
     auto changed = co_await worker_.firewall(std::move(transaction));
     if (changed) co_return Result<void>{};
     auto applied = co_await apply_table();
     co_return applied;
+}
+
+Task<void> Networks::set_flows(std::vector<AllowedFlow> flows) {
+    std::sort(flows.begin(), flows.end());
+    flows.erase(std::unique(flows.begin(), flows.end()), flows.end());
+    std::vector<AllowedFlow> added, removed;
+    std::set_difference(flows.begin(), flows.end(), flows_.begin(), flows_.end(), std::back_inserter(added));
+    std::set_difference(flows_.begin(), flows_.end(), flows.begin(), flows.end(), std::back_inserter(removed));
+    flows_ = std::move(flows);   // sorted: the next difference needs it
+    CO_TRY_VOID(co_await change_flows(std::move(removed), false));
+    auto changed = co_await change_flows(std::move(added), true);
+    co_return changed;
 }
 
 }  // namespace engine::net

@@ -79,4 +79,18 @@ std::string hosts_text(const std::vector<HostsEntry>& entries) {
     return out;
 }
 
+std::string with_host(std::string_view text, const HostsEntry& entry) {
+    std::string out;
+    const std::string name = "\t" + entry.names.substr(0, entry.names.find(' '));
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        const std::string_view line = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        const std::string_view names = line.substr(std::min(line.find('\t'), line.size()));
+        if (names != name && !names.starts_with(name + " ")) out.append(line).append("\n");
+    }
+    if (!entry.address.empty()) out += entry.address + "\t" + entry.names + "\n";
+    return out;
+}
+
 }  // namespace engine::net

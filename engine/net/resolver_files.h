@@ -24,5 +24,8 @@ struct HostsEntry {
     std::string names;   // separated by blanks
 };
 std::string hosts_text(const std::vector<HostsEntry>& entries);
+// The text with the line of its first name changed, added, or (an address of "") removed; the rest is the container's
+// own.
+std::string with_host(std::string_view text, const HostsEntry& entry);
 
 }  // namespace engine::net

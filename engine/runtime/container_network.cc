@@ -171,16 +171,9 @@ Result<void> read_ports(element host, const ContainerSpec& spec, ContainerNetwor
 
 Result<void> read_links(element host, ContainerNetwork& out) {
     for (const std::string& text : texts_of(host, "Links")) {
-        const std::size_t colon = text.find(':');
-        LinkSpec link;
-        link.container = text.substr(0, colon);
-        link.alias = colon == std::string::npos ? link.container : text.substr(colon + 1);
-        // As inspect shows them: "/db:/web/db".
-        if (const std::size_t slash = link.alias.rfind('/'); slash != std::string::npos)
-            link.alias = link.alias.substr(slash + 1);
-        if (link.container.starts_with('/')) link.container.erase(0, 1);
-        if (link.container.empty() || link.alias.empty()) return bad("bad format for links: " + text);
-        out.links.push_back(std::move(link));
+        TRY(auto link, parse_link(text));
+        const auto same = [&](const LinkSpec& other) { return other.alias == link.alias; };
+        if (std::none_of(out.links.begin(), out.links.end(), same)) out.links.push_back(std::move(link));
     }
     return {};
 }
@@ -228,6 +221,21 @@ Result<void> read_endpoints(element root, const std::string& mode, ContainerNetw
 
 }  // namespace
 
+Result<LinkSpec> parse_link(const std::string& text) {
+    const std::size_t colon = text.find(':');
+    LinkSpec link;
+    link.container = text.substr(0, colon);
+    link.alias = colon == std::string::npos ? link.container : text.substr(colon + 1);
+    if (const std::size_t slash = link.alias.rfind('/'); slash != std::string::npos)
+        link.alias = link.alias.substr(slash + 1);
+    if (link.container.starts_with('/')) link.container.erase(0, 1);
+    if (text.empty()) return bad("empty string specified for links");
+    if (link.container.empty() || link.alias.empty() || text.find(':', colon + 1) != std::string::npos)
+        return bad("bad format for links: " + text);
+    link.name = link.container;
+    return link;
+}
+
 bool is_default_mode(std::string_view mode) {
     return mode.empty() || mode == "default";
 }
@@ -260,6 +268,7 @@ Result<ContainerNetwork> parse_container_network(const ContainerSpec& spec, bool
         return out;
     }
     out.kind = NetworkKind::networks;
+    if (mode != "bridge") out.links.clear();
     TRY_VOID(read_endpoints(network, mode, out));
     if (out.endpoints.empty()) return out;
     EndpointSettings& primary = out.endpoints.front();

@@ -26,8 +26,9 @@ struct EndpointSettings {
 };
 
 struct LinkSpec {
-    std::string container;   // name or id, as given
+    std::string container;   // name or id as given; once created, the id
     std::string alias;
+    std::string name;        // the last that the container had
 };
 
 enum class NetworkKind : unsigned char { none, host, container, networks };
@@ -38,7 +39,8 @@ struct ContainerNetwork {
     std::vector<EndpointSettings> endpoints;   // of `networks`; the first is the network mode's
     std::vector<net::PortRequest> ports;       // published by -p, and by -P of what is exposed
     std::vector<net::PortRequest> exposed;     // all ports known, for inspect: container_port and protocol
-    std::vector<LinkSpec> links;
+    std::vector<LinkSpec> links;               // of the default bridge; elsewhere they are an endpoint's
+    std::vector<std::string> link_variables;   // while it runs: what tells of the links in its environment
     std::shared_ptr<net::Sandbox> sandbox;     // while it runs
     std::string sandbox_id;                    // of a running container with a namespace of its own but no networks
 };
@@ -50,6 +52,9 @@ Result<EndpointSettings> parse_endpoint_settings(std::string_view json, std::str
 // NetworkingConfig's text with these endpoints, for the row.
 std::string networking_config_text(const std::vector<EndpointSettings>& endpoints);
 void write_port_key(std::string& out, const net::PortRequest& port);   // "80/tcp"
+
+// "db:alias", "db", or as inspect shows them, "/db:/web/alias".
+Result<LinkSpec> parse_link(const std::string& text);
 
 // "default" and "" are the default network.
 bool is_default_mode(std::string_view mode);

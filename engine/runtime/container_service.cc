@@ -89,6 +89,7 @@ Result<std::shared_ptr<Container>> ContainerService::find(std::string_view refer
     if (name.starts_with('/')) name.remove_prefix(1);
     if (const auto by_name = ids_by_name_.find(name); by_name != ids_by_name_.end())
         return containers_.find(by_name->second)->second;
+    if (auto linked = find_by_link(name)) return linked;
     return find_by_id(reference);
 }
 

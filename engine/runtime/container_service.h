@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@
 namespace engine::net {
 class Networks;
 struct Endpoint;
+struct HostsEntry;
 struct ResolverConfig;
 struct Sandbox;
 }  // namespace engine::net
@@ -117,6 +119,9 @@ public:
     // The networks of a container, running or not.
     Task<void> connect(std::string_view reference, std::string network, EndpointSettings settings);
     Task<void> disconnect(std::string_view reference, std::string network, bool force);
+    Task<void> remove_link(std::string_view reference);
+    std::vector<std::string> link_names(const Container& target) const;       // "/web/db": what others call it
+    std::vector<std::string> links_shown(const Container& container) const;   // "/db:/web/db"
     // Of containers taken over: they go on in their networks.
     std::vector<std::shared_ptr<net::Sandbox>> sandboxes() const;
     Task<void> restore_networks();
@@ -218,6 +223,22 @@ private:
     std::string hosts_file(const Container& container) const;
     Result<void> write_network_files(const Container& container);
 
+    // container_links.cc
+    Result<std::shared_ptr<Container>> link_target(const std::string& reference) const;
+    Result<void> resolve_links(Container& container);
+    void register_links(const Container& container);
+    void forget_links(const Container& container);
+    std::vector<std::shared_ptr<Container>> linkers_of(const Container& target) const;
+    std::shared_ptr<Container> find_by_link(std::string_view name) const;
+    const net::Endpoint* on_default_bridge(const Container& container) const;
+    Result<void> check_links(const Container& container) const;
+    std::vector<net::HostsEntry> link_hosts(const Container& container) const;
+    void set_link_variables(Container& container) const;
+    void tell_linkers(const Container& target) const;
+    void change_host(const Container& container, const net::HostsEntry& entry) const;
+    bool is_linked(const Container& container) const;
+    Task<void> open_links();
+
     std::string directory_of(const Container& container) const {
         return options_.data_root + "/containers/" + container.id;
     }
@@ -233,6 +254,7 @@ private:
     SeccompCompiler seccomp_;
     std::map<std::string, std::shared_ptr<Container>, std::less<>> containers_;
     std::map<std::string, std::string, std::less<>> ids_by_name_;
+    std::map<std::string, std::set<std::string>> linked_by_;   // id -> those that have a link to it
     std::function<void(Container&)> run_ended_;
     std::function<void(Container&)> removed_;
     std::vector<std::shared_ptr<Container>> to_start_;   // by begin()

@@ -43,6 +43,7 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
     if (spec.hostname.empty()) spec.hostname = container->id.substr(0, 12);
     container->spec = std::move(spec);
     CO_TRY_VOID(read_network(*container));
+    CO_TRY_VOID(resolve_links(*container));
     // From here the name is taken; whatever fails gives it back.
     ids_by_name_[container->name] = container->id;
     containers_[container->id] = container;
@@ -57,6 +58,7 @@ Task<Created> ContainerService::create(std::string_view name, std::string_view b
         containers_.erase(container->id);
         co_return fail(std::move(made.error()));
     }
+    register_links(*container);
     publish(*container, "create");
     Created created;
     created.id = container->id;

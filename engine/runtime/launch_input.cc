@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "engine/reactor/try.h"
+#include "engine/runtime/container_network.h"
 #include "engine/runtime/launch_devices.h"
 #include "engine/runtime/limits.h"
 #include "engine/runtime/linux/capabilities.h"
@@ -56,6 +57,7 @@ std::vector<std::string> environment_of(const Container& c, bool tty) {
     std::vector<std::string> out = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                                     "HOSTNAME=" + c.spec.hostname};
     if (tty) out.emplace_back("TERM=xterm");
+    if (c.network) override_environment(out, c.network->link_variables);
     override_environment(out, c.spec.env);
     return out;
 }

@@ -13,27 +13,12 @@
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_network.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/network_files.h"
 
 namespace engine::runtime {
 namespace {
 
 constexpr char resolved_config[] = "/run/systemd/resolve/resolv.conf";  // what stands behind 127.0.0.53
-
-// In place: the file may be bound into a running container, which must see the same inode.
-Result<void> write_file(const std::string& path, std::string_view text) {
-    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) return fail_errno(errno, path);
-    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-        return fail_errno(errno, path);
-    return {};
-}
-
-std::string host_file(const char* path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 net::ResolverConfig host_resolver() {
     net::ResolverConfig out = net::parse_resolver_config(host_file("/etc/resolv.conf"));
@@ -51,6 +36,10 @@ Result<net::EndpointRequest> request_of(const EndpointSettings& settings) {
     net::EndpointRequest out;
     out.network = settings.network;
     out.aliases = settings.aliases;
+    for (const std::string& text : settings.links) {
+        TRY(auto link, parse_link(text));
+        out.links.emplace_back(std::move(link.alias), std::move(link.container));
+    }
     out.v4 = net::Address::parse(settings.v4).value_or(net::Address());
     out.v6 = net::Address::parse(settings.v6).value_or(net::Address());
     out.hardware = net::HardwareAddress::parse(settings.mac);
@@ -71,10 +60,28 @@ std::string full_name(const ContainerSpec& spec) {
 
 }  // namespace
 
+Result<void> write_network_file(const std::string& path, std::string_view text) {
+    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!fd) return fail_errno(errno, path);
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        return fail_errno(errno, path);
+    return {};
+}
+
+std::string host_file(const char* path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
 // At create and after a restart. The mode may name a network that is not there yet: that is told at the start.
 Result<void> ContainerService::read_network(Container& container) {
     TRY(auto network, parse_container_network(container.spec, networks_.default_bridge()));
-    if (container.network) network.sandbox = container.network->sandbox;
+    if (container.network) {
+        network.sandbox = container.network->sandbox;
+        network.link_variables = container.network->link_variables;
+    }
     container.network = std::make_shared<ContainerNetwork>(std::move(network));
     return {};
 }
@@ -103,13 +110,15 @@ std::vector<std::string> ContainerService::upstreams_of(const Container& contain
 Task<void> ContainerService::restore_networks() {
     for (const auto& [id, container] : std::map(containers_)) {
         const auto sandbox = container->network->sandbox;
+        if (sandbox) set_link_variables(*container);
         if (!sandbox || sandbox->upstreams.empty()) continue;
         UniqueFd netns = namespace_of(*container);
         if (!netns) continue;
         auto served = co_await networks_.serve_names_again(sandbox, std::move(netns));
         if (!served) log_error("container " + id + ": its name server: " + served.error().message());
     }
-    co_return Result<void>{};
+    auto opened = co_await open_links();
+    co_return opened;
 }
 
 std::string ContainerService::resolver_file(const Container& container) const {
@@ -149,6 +158,7 @@ std::string ContainerService::hosts_file(const Container& container) const {
         if (address == "host-gateway") address = networks_.host_gateway();
         entries.push_back({address, entry.substr(0, split)});
     }
+    for (net::HostsEntry& entry : link_hosts(container)) entries.push_back(std::move(entry));
     const std::string host = container.network->kind == NetworkKind::host ? host_file("/etc/hosts") : std::string();
     if (host.empty()) return net::hosts_text(entries);
     std::string out = host;
@@ -159,9 +169,9 @@ std::string ContainerService::hosts_file(const Container& container) const {
 Result<void> ContainerService::write_network_files(const Container& container) {
     const std::string directory = directory_of(container);
     if (mkdir(directory.c_str(), 0710) != 0 && errno != EEXIST) return fail_errno(errno, directory);
-    TRY_VOID(write_file(directory + "/hosts", hosts_file(container)));
-    TRY_VOID(write_file(directory + "/hostname", container.spec.hostname + "\n"));
-    return write_file(directory + "/resolv.conf", resolver_file(container));
+    TRY_VOID(write_network_file(directory + "/hosts", hosts_file(container)));
+    TRY_VOID(write_network_file(directory + "/hostname", container.spec.hostname + "\n"));
+    return write_network_file(directory + "/resolv.conf", resolver_file(container));
 }
 
 Result<std::shared_ptr<Container>> ContainerService::network_peer(const Container& container) const {
@@ -203,6 +213,7 @@ Task<ContainerService::NetworkReady> ContainerService::prepare_network(std::shar
             break;
         }
         case NetworkKind::networks: {
+            CO_TRY_VOID(check_links(*container));
             net::Networks::JoinRequest request;
             request.container_id = container->id;
             request.container_name = container->name;
@@ -217,6 +228,11 @@ Task<ContainerService::NetworkReady> ContainerService::prepare_network(std::shar
             network.sandbox = std::move(joined.sandbox);
             ready.netns = std::move(joined.netns);
             for (const auto& endpoint : network.sandbox->endpoints) publish_network(*container, *endpoint, "connect");
+            set_link_variables(*container);
+            if (is_linked(*container)) {
+                tell_linkers(*container);
+                CO_TRY_VOID(co_await open_links());
+            }
             break;
         }
     }
@@ -241,6 +257,8 @@ void ContainerService::release_network(const Container& container) {
     for (const auto& endpoint : network.sandbox->endpoints) publish_network(container, *endpoint, "disconnect");
     networks_.leave(network.sandbox, shared);
     network.sandbox.reset();
+    network.link_variables.clear();
+    if (is_linked(container)) scope_.spawn("close links", open_links());
 }
 
 void ContainerService::publish_network(const Container& container, const net::Endpoint& endpoint,

@@ -179,6 +179,7 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
     }
     containers_[row.id] = container;
     ids_by_name_[row.name] = row.id;
+    register_links(*container);
     images_.hold(container->image_id);
     restore_files(*container);
     const auto held = holdings.find(row.id);

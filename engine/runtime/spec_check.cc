@@ -123,7 +123,6 @@ struct Unheeded {
     std::string_view what;
 };
 constexpr Unheeded unheeded[] = {
-    {"Links", "links"},
     {"VolumesFrom", "volumes of other containers"},
     {"DeviceRequests", "device requests"},
     {"StorageOpt", "storage options"},

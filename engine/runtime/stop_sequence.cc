@@ -220,6 +220,7 @@ Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
     images_.release(container->image_id);
     ids_by_name_.erase(container->name);
     containers_.erase(container->id);
+    forget_links(*container);
     publish(*container, "destroy");
     container->removed.set();
     if (removed_) removed_(*container);

@@ -299,6 +299,45 @@ class UserNetworksTest(NetworkCase):
         harness.until(lambda: self.elements() == 0, what='the port is given back')
 
 
+class EveryClientTest(NetworkCase):
+    """The CLI of today, Debian's, and our own."""
+
+    def test_a_day_of_networks(self):
+        for cli in harness.clis() + [os.path.join(harness.ROOT, 'build/release/bin/dockerc')]:
+            with self.subTest(cli):
+                self.a_day(cli)
+
+    def a_day(self, cli):
+        def ok(*args):
+            return self.ok(*args, cli=cli)
+        nid = ok('network', 'create', '--subnet', '10.66.0.0/24', '--label', 'a=b', 'day')
+        self.assertEqual(ok('network', 'ls', '-q', '--no-trunc', '--filter', 'name=day'), nid)
+        self.assertIn('bridge', ok('network', 'ls'))
+        self.assertEqual(json.loads(ok('network', 'inspect', 'day'))[0]['IPAM']['Config'],
+                         [{'Subnet': '10.66.0.0/24', 'Gateway': '10.66.0.1'}])
+        one = ok('run', '-d', '--name', 'one', '--network', 'day', '--ip', '10.66.0.9', '--network-alias', 'first',
+                 '--mac-address', '02:00:00:00:00:09', '-p', '8800:80', '--expose', '81', '-P', '--add-host',
+                 'far:10.1.2.3', '--dns', '10.99.0.2', 'busybox', 'sh', '-c',
+                 'while true; do echo day | nc -l -p 80 >/dev/null; done')
+        seen = self.inspect('one')['NetworkSettings']
+        self.assertEqual(seen['Networks']['day']['IPAddress'], '10.66.0.9')
+        self.assertEqual(seen['Networks']['day']['MacAddress'], '02:00:00:00:00:09')
+        self.assertEqual(set(seen['Ports']), {'80/tcp', '81/tcp'})
+        self.assertTrue(int(seen['Ports']['81/tcp'][0]['HostPort']) >= 49153)
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8800), 'day')
+        two = ok('run', '-d', '--name', 'two', 'busybox', 'sleep', '1000')
+        ok('network', 'connect', '--alias', 'second', 'day', 'two')
+        self.assertEqual(self.inside(two, 'dig', '+short', '@127.0.0.11', 'first'), '10.66.0.9')
+        self.assertEqual(self.inside(one, 'dig', '+short', '@127.0.0.11', 'second'), self.address('two', 'day'))
+        ok('network', 'disconnect', 'day', 'two')
+        linked = ok('run', '-d', '--name', 'three', '--link', 'two:deux', 'busybox', 'sleep', '1000')
+        self.assertEqual(self.inspect(linked)['HostConfig']['Links'], ['/two:/three/deux'])
+        ok('rm', '-f', 'one', 'two', 'three')
+        ok('network', 'rm', 'day')
+        ok('network', 'create', 'idle')
+        self.assertIn('idle', ok('network', 'prune', '-f'))
+
+
 class OptionsTest(NetworkCase):
     options = ['--bip', '10.200.0.1/24', '--fixed-cidr', '10.200.0.128/25', '--icc=false', '--ip', '127.0.0.1',
                '--mtu', '1400', '--dns', '9.9.9.9']
