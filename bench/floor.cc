@@ -1,6 +1,6 @@
 // What a container of `docker run --rm --net none IMAGE true` costs the kernel, with no engine around it: each life
 // makes the directories, cgroups, namespaces, mounts and the execve of such a container, waits for it and removes them
-// again. With --exec: what a process joined to such a container costs.
+// again. With --bridge: with an endpoint on that bridge. With --exec: what a process joined to such a container costs.
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "bench/floor.h"
+#include "bench/floor_network.h"
 
 namespace floor_bench {
 
@@ -319,10 +320,16 @@ std::string Floor::make_life(int number) const {
 
 pid_t Floor::clone_container(const std::string& life, const std::string& group, const char* applet,
                              const char* argument) const {
-    constexpr unsigned long kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
-    long pid = syscall(SYS_clone, kNamespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-    if (pid == 0) child(life, group, applet, argument);
+    constexpr unsigned long kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
+    int network = bridge.empty() ? -1 : make_endpoint(bridge, atoi(group.c_str()));
+    unsigned long own = network < 0 ? kNamespaces | CLONE_NEWNET : kNamespaces;
+    long pid = syscall(SYS_clone, own | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    if (pid == 0) {
+        if (network >= 0) must(setns(network, CLONE_NEWNET) == 0, "setns");
+        child(life, group, applet, argument);
+    }
     must(pid > 0, "clone");
+    if (network >= 0) close(network);
     return static_cast<pid_t>(pid);
 }
 
@@ -364,6 +371,7 @@ int run(int argc, char** argv) {
     bool exec = false;
     const char* busybox = "/bin/busybox";
     const char* scratch = "/var/tmp";
+    const char* bridge = "";
     for (int i = 1; i < argc; ++i) {
         std::string word = argv[i];
         if (word == "--json") {
@@ -378,9 +386,11 @@ int run(int argc, char** argv) {
             busybox = argv[++i];
         } else if (word == "--scratch" && i + 1 < argc) {
             scratch = argv[++i];
+        } else if (word == "--bridge" && i + 1 < argc) {
+            bridge = argv[++i];
         } else {
             fprintf(stderr, "usage: floor [--exec] [--lives N] [--procs P] [--busybox FILE] [--scratch DIR] "
-                            "[--json]\n");
+                            "[--bridge NAME] [--json]\n");
             return 2;
         }
     }
@@ -389,7 +399,7 @@ int run(int argc, char** argv) {
         return 2;
     }
     std::string own = "docker-floor-" + std::to_string(getpid());
-    Floor floor{std::string(scratch) + "/" + own, find_hierarchies(own)};
+    Floor floor{std::string(scratch) + "/" + own, find_hierarchies(own), bridge};
     for (int ignored : {SIGINT, SIGTERM, SIGHUP})
         signal(ignored, SIG_IGN);  // a run is short; it must leave nothing behind
 

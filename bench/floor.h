@@ -25,6 +25,7 @@ struct Hierarchy {
 struct Floor {
     std::string base;  // holds lower/, root/ and one directory per life
     std::vector<Hierarchy> hierarchies;
+    std::string bridge;  // that the containers have an endpoint on; "": none
 
     void set_up(const char* busybox);
     void tear_down() const;

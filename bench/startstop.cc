@@ -55,6 +55,8 @@ struct Row {
     double p50, p99;
 };
 std::vector<Row> rows;
+std::string network_mode = "none";
+std::string published;   // ,"PortBindings":{...}
 
 }  // namespace
 
@@ -77,8 +79,8 @@ std::string json_string(const std::string& body, const std::string& key) {
 }
 
 std::string create_body(const std::string& image, const std::string& command, const std::string& more) {
-    return "{\"Image\":\"" + image + "\",\"Cmd\":" + command + ",\"HostConfig\":{\"NetworkMode\":\"none\"" + more +
-           "}}";
+    return "{\"Image\":\"" + image + "\",\"Cmd\":" + command + ",\"HostConfig\":{\"NetworkMode\":\"" + network_mode +
+           "\"" + more + "}}";
 }
 
 void expect(const Response& response, std::initializer_list<int> good, const std::string& what) {
@@ -186,7 +188,7 @@ void run_lives(const std::string& name, const std::string& socket, const std::st
 }
 
 void run_life(const Options& options, const std::string& name, const std::string& socket, const std::string& image) {
-    std::string body = create_body(image, R"(["true"])");
+    std::string body = create_body(image, R"(["true"])", published);
     int warm = std::min(3, options.lives);
     Samples ignored[5];
     Caller caller(socket, body, warm, ignored);
@@ -406,6 +408,8 @@ void write_json(const std::string& path) {
         "  --scratch DIR (/var/tmp)                load: where tar -x unpacks; the engine's filesystem\n"
         "  --engine NAME=COMMAND                   start\n"
         "  --repeat N (3)                          load, start\n"
+        "  --network NAME (none)                   of the containers\n"
+        "  --publish PORT|RANGE                    life: of port 80\n"
         "  --image IMAGE  --busybox FILE  --json FILE\n",
         stderr);
     exit(2);
@@ -431,6 +435,9 @@ Options parse(int argc, char** argv) {
                  at = comma + 1;
              }
          }},
+        {"--network", [&](const std::string& v) { network_mode = v; }},
+        {"--publish",
+         [&](const std::string& v) { published = R"(,"PortBindings":{"80/tcp":[{"HostPort":")" + v + "\"}]}"; }},
         {"--image", [&](const std::string& v) { options.image = v; }},
         {"--busybox", [&](const std::string& v) { options.busybox = v; }},
         {"--scratch", [&](const std::string& v) { options.scratch = v; }},
