@@ -145,6 +145,8 @@ EndpointPlan Networks::plan_of(const Endpoint& endpoint, const Sandbox& sandbox,
     plan.veth.inside_hardware = endpoint.hardware;
     plan.veth.mtu = network.mtu;
     plan.bridge = network.bridge;
+    // The rules that keep neighbours apart know the first bridge only.
+    plan.may_widen = network.between_containers;
     for (const Prefix* prefix : {&endpoint.v4, &endpoint.v6})
         if (prefix->valid()) plan.addresses.push_back(*prefix);
     if (sandbox.gateway_endpoint() == &endpoint) {
@@ -179,7 +181,8 @@ Task<Networks::Joined> Networks::join(JoinRequest request) {
         sandbox.endpoints.push_back(std::move(*endpoint));
         settings.push_back(settings_of(each));
     }
-    if (made) made = hold_ports(sandbox);
+    std::vector<BoundPort> none;
+    if (made) made = hold_ports(sandbox, none);
     if (!made) {
         forget_ports(sandbox);  // the kernel has not been told of any
         leave(out.sandbox, false);

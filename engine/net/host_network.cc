@@ -12,6 +12,7 @@
 
 #include "engine/net/firewall.h"
 #include "engine/net/limits.h"
+#include "engine/net/rules_watch.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 
@@ -233,18 +234,14 @@ Result<void> HostNetwork::remove_link(const std::string& name) {
     auto removed = route_.request(change);
     if (!removed && removed.error().error_number() == ENODEV) return {};
     if (!removed) return fail(std::move(removed.error()).with_context("removing interface " + name));
+    remove_all_further(name);
     return removed;
 }
 
 Result<void> HostNetwork::attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside,
                                      bool replace_default) {
-    EndpointPlan endpoint = plan;
-    TRY(endpoint.veth.bridge_index, index_of(plan.bridge));
-    MessageWriter outer;
-    add_veth(outer, endpoint.veth, netns);
-    if (plan.hairpin) add_hairpin(outer, plan.veth.host_name);
     std::uint32_t failed_at = 0;
-    if (auto made = route_.request(outer, &failed_at); !made) {
+    if (auto made = make_veth(plan, netns, &failed_at); !made) {
         if (failed_at > 1) ignore_result(remove_link(plan.veth.host_name), "the first error is the one to tell");
         return fail(attach_error(std::move(made.error()), plan));
     }
@@ -343,7 +340,10 @@ Result<void> HostNetwork::detach(const DetachPlan& plan, int netns) {
 
 Result<void> HostNetwork::firewall(const std::string& transaction) {
     if (!filter_) {
-        auto opened = NetlinkSocket::open(NETLINK_NETFILTER);
+        // The worker before may not be gone yet.
+        auto named = NetlinkSocket::open(NETLINK_NETFILTER, rules_port(getppid()));
+        const bool taken = !named && named.error().error_number() == EADDRINUSE;
+        auto opened = taken ? NetlinkSocket::open(NETLINK_NETFILTER) : std::move(named);
         if (!opened && lacks_nf_tables(opened.error()))
             return fail(Error(ErrorKind::not_implemented, "this kernel has no nf_tables", EPROTONOSUPPORT));
         if (!opened) return fail(std::move(opened.error()));

@@ -2,6 +2,7 @@
 // Only ever called in the worker's process (and by tests in a namespace of their own).
 #pragma once
 
+#include <map>
 #include <optional>
 
 #include "engine/net/net_call.h"
@@ -16,6 +17,9 @@ struct Attached {
     UniqueFd netns;            // of a new namespace
     ResolverSockets resolver;  // when asked for
 };
+
+// The interface that a bridge goes on by when its ports are used up; from 1 on.
+std::string further_bridge(const std::string& bridge, unsigned number);
 
 class HostNetwork {
 public:
@@ -35,11 +39,18 @@ private:
     HostNetwork(NetlinkSocket route, UniqueFd home) : route_(std::move(route)), home_(std::move(home)) {}
     Result<std::uint32_t> index_of(const std::string& name);
     Result<void> attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
+    // wide_bridge.cc
+    Result<void> make_veth(const EndpointPlan& plan, int netns, std::uint32_t* failed_at);
+    Result<std::uint32_t> further_index(const std::string& bridge, std::uint32_t main, unsigned number);
+    Result<std::uint32_t> make_further(const std::string& bridge, std::uint32_t main, unsigned number);
+    void remove_further(const std::string& bridge, unsigned number);
+    void remove_all_further(const std::string& bridge);
     Result<void> set_up_inside(const EndpointPlan& plan, NetlinkSocket& inside, bool replace_default);
 
     NetlinkSocket route_;
     std::optional<NetlinkSocket> filter_;
     UniqueFd home_;   // the engine's network namespace
+    std::map<std::string, unsigned> filling_;   // by bridge: which of its further ones took the last port; 0: itself
 };
 
 }  // namespace engine::net

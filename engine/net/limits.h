@@ -8,6 +8,7 @@ namespace engine::net::limits {
 
 inline constexpr std::size_t interface_name_bytes_max = 15;     // IFNAMSIZ without its NUL
 inline constexpr unsigned bridge_ports_max = 1023;              // the kernel's (BR_MAX_PORTS), then EXFULL
+inline constexpr unsigned further_bridges_max = 15;             // of one network: 16,000 containers
 inline constexpr std::size_t network_name_bytes_max = 255;
 inline constexpr std::size_t call_bytes_max = std::size_t{16} << 20;      // one request to the worker, or its answer
 inline constexpr std::size_t call_inline_bytes = std::size_t{32} << 10;   // longer ones travel in a memfd

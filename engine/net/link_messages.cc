@@ -86,6 +86,14 @@ void add_link_change(MessageWriter& out, std::uint32_t index, const std::string&
     out.end();
 }
 
+void add_master(MessageWriter& out, std::uint32_t index, std::uint32_t master) {
+    ifinfomsg link{};
+    link.ifi_index = static_cast<int>(index);
+    out.begin(RTM_NEWLINK, NLM_F_ACK, link);
+    out.u32(IFLA_MASTER, master);
+    out.end();
+}
+
 void add_link_removal(MessageWriter& out, const std::string& name) {
     out.begin(RTM_DELLINK, NLM_F_ACK, ifinfomsg{});
     out.text(IFLA_IFNAME, name);

@@ -29,6 +29,7 @@ void add_hairpin(MessageWriter& out, const std::string& name);
 void add_link_up(MessageWriter& out, std::uint32_t index);
 void add_link_change(MessageWriter& out, std::uint32_t index, const std::string& new_name,
                      const HardwareAddress* hardware);
+void add_master(MessageWriter& out, std::uint32_t index, std::uint32_t master);
 void add_link_removal(MessageWriter& out, const std::string& name);
 void add_address(MessageWriter& out, std::uint32_t index, const Prefix& address);
 void remove_address(MessageWriter& out, std::uint32_t index, const Prefix& address);

@@ -132,7 +132,7 @@ void visit(A& a, RoutePlan& v) {
 }
 template <class A>
 void visit(A& a, EndpointPlan& v) {
-    fields(a, v.veth, v.bridge, v.addresses, v.routes, v.gateway, v.gateway_v6, v.hairpin, v.settings);
+    fields(a, v.veth, v.bridge, v.addresses, v.routes, v.gateway, v.gateway_v6, v.hairpin, v.may_widen, v.settings);
 }
 template <class A>
 void visit(A& a, AttachPlan& v) {

@@ -64,6 +64,7 @@ struct EndpointPlan {
     std::vector<RoutePlan> routes;
     Address gateway, gateway_v6;     // none: no default route by this one
     bool hairpin = true;
+    bool may_widen = true;           // a full bridge goes on by another
     std::vector<std::pair<std::string, std::string>> settings;  // sysctls inside, with IFNAME
 };
 // All endpoints of one container at once: in a new namespace, or in the one that comes along.

@@ -86,6 +86,7 @@ std::optional<Message> MessageReader::next() {
     out.type = header.nlmsg_type;
     out.flags = header.nlmsg_flags;
     out.sequence = header.nlmsg_seq;
+    out.port = header.nlmsg_pid;
     out.payload = left_.substr(sizeof header, header.nlmsg_len - sizeof header);
     left_.remove_prefix(std::min(aligned(header.nlmsg_len), left_.size()));
     return out;

@@ -60,6 +60,7 @@ struct Message {
     std::uint16_t type = 0;
     std::uint16_t flags = 0;
     std::uint32_t sequence = 0;
+    std::uint32_t port = 0;   // who asked for what is told
     std::string_view payload;
 };
 

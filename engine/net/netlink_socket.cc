@@ -21,7 +21,7 @@ Error netlink_error(const Acknowledgement& refusal) {
     return Error(refusal.error == EPERM ? ErrorKind::forbidden : ErrorKind::kernel, std::move(message), refusal.error);
 }
 
-Result<NetlinkSocket> NetlinkSocket::open(int protocol) {
+Result<NetlinkSocket> NetlinkSocket::open(int protocol, std::uint32_t port) {
     UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
     if (!fd) return fail_errno(errno, "opening a netlink socket");
     const int on = 1;
@@ -31,6 +31,7 @@ Result<NetlinkSocket> NetlinkSocket::open(int protocol) {
     setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &send_buffer_bytes, sizeof send_buffer_bytes);
     sockaddr_nl self{};
     self.nl_family = AF_NETLINK;
+    self.nl_pid = port;
     if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&self), sizeof self) != 0)
         return fail_errno(errno, "binding a netlink socket");
     NetlinkSocket out(std::move(fd));

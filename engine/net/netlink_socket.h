@@ -12,8 +12,9 @@ namespace engine::net {
 
 class NetlinkSocket {
 public:
-    // In the network namespace of the calling process at this time. protocol: NETLINK_ROUTE, NETLINK_NETFILTER.
-    static Result<NetlinkSocket> open(int protocol);
+    // In the network namespace of the calling process at this time. protocol: NETLINK_ROUTE, NETLINK_NETFILTER. `port`:
+    // what events name as who asked; 0: the kernel picks one.
+    static Result<NetlinkSocket> open(int protocol, std::uint32_t port = 0);
 
     // Sends all messages at once and waits until each is acknowledged (all must ask for it with NLM_F_ACK). The first
     // error is returned with the kernel's own words where it has some; `failed_at` gets the number of that message.

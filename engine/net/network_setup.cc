@@ -1,10 +1,17 @@
 // From what was asked to a bridge: which subnets, which options, the kernel's part, the rules.
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <set>
 
+#include "engine/net/host_network.h"
 #include "engine/net/limits.h"
 #include "engine/net/networks.h"
+#include "engine/net/rules_watch.h"
+#include "engine/reactor/io.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 
@@ -17,6 +24,7 @@ constexpr char icc_option[] = "com.docker.network.bridge.enable_icc";
 constexpr char masquerade_option[] = "com.docker.network.bridge.enable_ip_masquerade";
 constexpr char binding_option[] = "com.docker.network.bridge.host_binding_ipv4";
 constexpr char mtu_option[] = "com.docker.network.driver.mtu";
+constexpr Nanoseconds rules_settle = 100 * millisecond;
 constexpr unsigned mtu_minimum = 68;  // RFC 791
 
 tl::unexpected<Error> bad(std::string message) {
@@ -389,8 +397,62 @@ Task<void> Networks::apply_table() {
         log_warn(warnings_.back());
         co_return Result<void>{};
     }
+    if (applied && !watching_) {
+        auto events = open_rules_events(rules_port(getpid()));
+        watching_ = events.has_value();
+        if (events) {
+            scope_.spawn("nftables events", watch_rules(std::move(*events)));
+        } else {
+            log_warn("rules that somebody removes will be missing: " + events.error().message());
+        }
+    }
     co_return applied;
 }
+
+namespace {
+
+// Everything that has been told by now. Told too much at once for the socket: it may have been about us.
+bool read_removals(int events, const std::string& table, std::string& buffer) {
+    bool removed = false;
+    while (true) {
+        const ssize_t got = ::recv(events, buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (got < 0 && errno == ENOBUFS) removed = true;
+        if (got < 0 && errno == EAGAIN) return removed;
+        if (got <= 0) continue;
+        const std::string_view messages(buffer.data(), static_cast<std::size_t>(got));
+        removed = tells_removal(messages, table, rules_port(getpid())) || removed;
+    }
+}
+
+}  // namespace
+
+// A firewall's own tool that begins with `flush ruleset` takes everybody's rules along.
+Task<void> Networks::watch_rules(UniqueFd events) {
+    std::string buffer(limits::netlink_buffer_bytes, '\0');
+    while (true) {
+        auto told = co_await io::poll(events.get(), POLLIN, scope_.token());
+        if (!told) co_return Result<void>{};
+        if (!read_removals(events.get(), options_.table, buffer)) continue;
+        // Who flushes is seldom done with that.
+        auto slept = co_await reactor::sleep_for(rules_settle, scope_.token());
+        if (!slept) co_return Result<void>{};
+        read_removals(events.get(), options_.table, buffer);
+        log_warn("somebody removed nftables rules of the table " + options_.table + ": writing them again");
+        auto applied = co_await apply_table();
+        if (!applied) log_error("writing the nftables rules: " + applied.error().message());
+    }
+}
+
+namespace {
+
+bool belongs_to(const std::string& link, const std::string& bridge) {
+    if (link == bridge) return true;
+    for (unsigned number = 1; number <= limits::further_bridges_max; ++number)
+        if (link == further_bridge(bridge, number)) return true;
+    return false;
+}
+
+}  // namespace
 
 // An engine that died between joining a running container to a network and recording it has left a link: of the names
 // that we give, on a bridge of ours, and no endpoint's.
@@ -401,7 +463,7 @@ Task<void> Networks::sweep_links() {
     for (const auto& [id, network] : networks_) {
         for (const auto& [container, endpoint] : network->endpoints) known.insert(endpoint->host_link);
         for (const LinkFacts& link : survey.links)
-            if (network->is_bridge() && link.name == network->bridge && link.kind == "bridge")
+            if (network->is_bridge() && link.kind == "bridge" && belongs_to(link.name, network->bridge))
                 bridges.insert(link.index);
     }
     for (const LinkFacts& link : survey.links) {

@@ -60,6 +60,9 @@ public:
                                             std::vector<std::string> resolver);
     Task<void> disconnect(std::shared_ptr<Sandbox> sandbox, std::string network_id, int netns);
 
+    // Other published ports for a running container: what is asked as before stays as it is. On failure all does.
+    Task<void> set_ports(std::shared_ptr<Sandbox> sandbox, std::vector<PortRequest> requests);
+
     // A sandbox that a container of an earlier engine still lives in: its addresses and ports are taken again.
     Result<void> restore(const std::shared_ptr<Sandbox>& sandbox);
     Task<void> serve_names_again(std::shared_ptr<Sandbox> sandbox, UniqueFd netns);
@@ -82,6 +85,7 @@ private:
     void resolve_options(Network& network) const;
     Task<void> make_bridge(std::shared_ptr<Network> network);
     Task<void> apply_table();
+    Task<void> watch_rules(UniqueFd events);
     Task<void> sweep_links();
     Task<void> move_ports(std::shared_ptr<Sandbox> sandbox);
     Task<void> change_ports(std::vector<PublishedPort> ports, bool add);
@@ -97,10 +101,15 @@ private:
     void serve_names(const std::shared_ptr<Sandbox>& sandbox, UniqueFd udp, UniqueFd tcp);
     void drop_endpoint(const std::shared_ptr<Endpoint>& endpoint);
     EndpointPlan plan_of(const Endpoint& endpoint, const Sandbox& sandbox, const Settings& settings) const;
-    Result<void> hold_ports(Sandbox& sandbox);
+    // `spare`: ports that are held already and may be taken over.
+    Result<void> hold_ports(Sandbox& sandbox, std::vector<BoundPort>& spare);
+    std::vector<PortRequest> as_before(const Sandbox& sandbox, std::vector<PortRequest> requests) const;
+    void give_back(Sandbox& sandbox, const std::vector<PublishedPort>& before, std::vector<BoundPort>& spare);
     void forget_ports(Sandbox& sandbox);
-    Result<void> hold_one(Sandbox& sandbox, const Endpoint& gateway, const PortRequest& request);
-    Result<BoundPort> take_port(const Address& host, const PortRequest& request, const Endpoint& to);
+    Result<void> hold_one(Sandbox& sandbox, const Endpoint& gateway, const PortRequest& request,
+                          std::vector<BoundPort>& spare);
+    Result<BoundPort> take_port(const Address& host, const PortRequest& request, const Endpoint& to,
+                                std::vector<BoundPort>& spare);
     bool port_taken(const Address& host, Protocol protocol, std::uint16_t port) const;
 
     Options options_;
@@ -115,6 +124,7 @@ private:
     reactor::Lane making_;             // one network is made or removed at a time
     reactor::Scope scope_{"networks"};
     std::uint16_t next_port_ = 0;
+    bool watching_ = false;            // watch_rules() is there
     std::string firewall_fault_;       // why there are no rules; "": there are
     std::vector<std::string> warnings_;
 };

@@ -26,6 +26,29 @@ bool same_address(const Address& a, const Address& b) {
     return a.size() == b.size() && (a == b || a.is_unspecified() || b.is_unspecified());
 }
 
+bool same_port(const PublishedPort& published, const Address& host, Protocol protocol, std::uint16_t port) {
+    return published.host_address == host && published.protocol == protocol && published.host_port == port;
+}
+
+// A held port without a socket is possible (SCTP).
+std::optional<UniqueFd> take_spare(std::vector<BoundPort>& spare, const Address& host, Protocol protocol,
+                                   std::uint16_t port) {
+    const auto at = std::find_if(spare.begin(), spare.end(), [&](const BoundPort& each) {
+        return same_port(each.published, host, protocol, port);
+    });
+    if (at == spare.end()) return std::nullopt;
+    UniqueFd out = std::move(at->socket);
+    spare.erase(at);
+    return out;
+}
+
+std::vector<PublishedPort> published_of(const Sandbox& sandbox) {
+    std::vector<PublishedPort> out;
+    for (const BoundPort& port : sandbox.ports) out.push_back(port.published);
+    std::sort(out.begin(), out.end());
+    return out;
+}
+
 }  // namespace
 
 bool Networks::port_taken(const Address& host, Protocol protocol, std::uint16_t port) const {
@@ -35,7 +58,8 @@ bool Networks::port_taken(const Address& host, Protocol protocol, std::uint16_t 
 }
 
 // The first of the range that is free. Nothing asked: one of the pool, going round.
-Result<BoundPort> Networks::take_port(const Address& host, const PortRequest& request, const Endpoint& to) {
+Result<BoundPort> Networks::take_port(const Address& host, const PortRequest& request, const Endpoint& to,
+                                      std::vector<BoundPort>& spare) {
     const bool any = request.host_first == 0;
     const unsigned first = any ? options_.port_first : request.host_first;
     const unsigned last = any ? options_.port_last : std::max(request.host_first, request.host_last);
@@ -50,7 +74,8 @@ Result<BoundPort> Networks::take_port(const Address& host, const PortRequest& re
                             "Bind for " + with_port(host, port) + " failed: port is already allocated");
             continue;
         }
-        auto held = hold_port(host, request.protocol, port);
+        auto own = take_spare(spare, host, request.protocol, port);
+        auto held = own ? Result<HeldPort>(HeldPort{std::move(*own), port}) : hold_port(host, request.protocol, port);
         if (!held) {
             const int error = held.error().error_number();
             std::string words = error == EADDRINUSE      ? "address already in use"
@@ -74,7 +99,8 @@ Result<BoundPort> Networks::take_port(const Address& host, const PortRequest& re
     return fail(std::move(refusal));
 }
 
-Result<void> Networks::hold_one(Sandbox& sandbox, const Endpoint& gateway, const PortRequest& request) {
+Result<void> Networks::hold_one(Sandbox& sandbox, const Endpoint& gateway, const PortRequest& request,
+                                std::vector<BoundPort>& spare) {
     const Network& network = *networks_.at(gateway.network_id);
     std::vector<Address> hosts;
     if (request.host_address.valid()) {
@@ -86,7 +112,7 @@ Result<void> Networks::hold_one(Sandbox& sandbox, const Endpoint& gateway, const
     PortRequest now = request;
     for (const Address& host : hosts) {
         if (!(host.is_v6() ? gateway.v6 : gateway.v4).valid()) continue;
-        auto taken = take_port(host, now, gateway);
+        auto taken = take_port(host, now, gateway, spare);
         if (!taken) return fail(endpoint_error(std::move(taken.error()), gateway));
         // Both families get the same number.
         now.host_first = now.host_last = taken->published.host_port;
@@ -96,7 +122,7 @@ Result<void> Networks::hold_one(Sandbox& sandbox, const Endpoint& gateway, const
     return {};
 }
 
-Result<void> Networks::hold_ports(Sandbox& sandbox) {
+Result<void> Networks::hold_ports(Sandbox& sandbox, std::vector<BoundPort>& spare) {
     if (sandbox.requests.empty()) return {};
     const Endpoint* gateway = sandbox.gateway_endpoint();
     if (!gateway) return {};  // on internal networks only: nothing is published, as at dockerd
@@ -107,7 +133,7 @@ Result<void> Networks::hold_ports(Sandbox& sandbox) {
                                    *gateway));
     if (!firewall_fault_.empty()) return fail(endpoint_error(Error(ErrorKind::invalid, firewall_fault_), *gateway));
     for (const PortRequest& request : sandbox.requests) {
-        TRY_VOID(hold_one(sandbox, *gateway, request));
+        TRY_VOID(hold_one(sandbox, *gateway, request, spare));
     }
     return {};
 }
@@ -125,9 +151,9 @@ Task<void> Networks::move_ports(std::shared_ptr<Sandbox> sandbox) {
     const Endpoint* gateway = sandbox->gateway_endpoint();
     if (!gateway || sandbox->requests.empty()) co_return Result<void>{};
     if (sandbox->ports.empty()) {
-        CO_TRY_VOID(hold_ports(*sandbox));
-        std::vector<PublishedPort> first;
-        for (const BoundPort& port : sandbox->ports) first.push_back(port.published);
+        std::vector<BoundPort> none;
+        CO_TRY_VOID(hold_ports(*sandbox, none));
+        std::vector<PublishedPort> first = published_of(*sandbox);
         auto added = co_await change_ports(std::move(first), true);
         co_return added;
     }
@@ -144,6 +170,63 @@ Task<void> Networks::move_ports(std::shared_ptr<Sandbox> sandbox) {
     ports_.insert(ports_.end(), after.begin(), after.end());
     auto added = co_await change_ports(std::move(after), true);
     co_return added;
+}
+
+// What was picked for a request that is asked again is asked for by number: it stays.
+std::vector<PortRequest> Networks::as_before(const Sandbox& sandbox, std::vector<PortRequest> requests) const {
+    std::vector<PublishedPort> free = published_of(sandbox);
+    for (PortRequest& request : requests) {
+        if (request.host_first != 0 && request.host_first == request.host_last) continue;
+        const auto at = std::find_if(free.begin(), free.end(), [&](const PublishedPort& port) {
+            const bool in_range = request.host_first == 0 || (port.host_port >= request.host_first &&
+                                                              port.host_port <= request.host_last);
+            return port.to_port == request.container_port && port.protocol == request.protocol && in_range &&
+                   (!request.host_address.valid() || request.host_address == port.host_address);
+        });
+        if (at == free.end()) continue;
+        request.host_first = request.host_last = at->host_port;
+        free.erase(at);
+    }
+    return requests;
+}
+
+Task<void> Networks::set_ports(std::shared_ptr<Sandbox> sandbox, std::vector<PortRequest> requests) {
+    const std::vector<PublishedPort> before = published_of(*sandbox);
+    std::vector<PortRequest> by_number = as_before(*sandbox, requests);
+    std::vector<BoundPort> spare = std::move(sandbox->ports);
+    sandbox->ports.clear();
+    for (const PublishedPort& port : before) std::erase(ports_, port);
+    std::vector<PortRequest> requests_before = std::exchange(sandbox->requests, std::move(by_number));
+    auto held = hold_ports(*sandbox, spare);
+    sandbox->requests = held ? std::move(requests) : std::move(requests_before);
+    if (!held) {
+        give_back(*sandbox, before, spare);
+        co_return held;
+    }
+    const std::vector<PublishedPort> now = published_of(*sandbox);
+    std::vector<PublishedPort> gone, come;
+    std::set_difference(before.begin(), before.end(), now.begin(), now.end(), std::back_inserter(gone));
+    std::set_difference(now.begin(), now.end(), before.begin(), before.end(), std::back_inserter(come));
+    // Going first: what leads elsewhere now has the same key. The sockets of `spare` keep others off until then.
+    CO_TRY_VOID(co_await change_ports(std::move(gone), false));
+    auto changed = co_await change_ports(std::move(come), true);
+    co_return changed;
+}
+
+// As it was: the sockets are among those just taken and those left over.
+void Networks::give_back(Sandbox& sandbox, const std::vector<PublishedPort>& before, std::vector<BoundPort>& spare) {
+    for (BoundPort& port : sandbox.ports) {
+        std::erase(ports_, port.published);
+        spare.push_back(std::move(port));
+    }
+    sandbox.ports.clear();
+    for (const PublishedPort& port : before) {
+        auto held = take_spare(spare, port.host_address, port.protocol, port.host_port);
+        BoundPort& back = sandbox.ports.emplace_back();
+        back.published = port;
+        if (held) back.socket = std::move(*held);
+        ports_.push_back(port);
+    }
 }
 
 // One element for each. An element that somebody flushed cannot be taken away alone: then the whole table is written.

@@ -222,6 +222,7 @@ private:
     std::string resolver_file(const Container& container) const;
     std::string hosts_file(const Container& container) const;
     Result<void> write_network_files(const Container& container);
+    Task<void> update_ports(std::shared_ptr<Container> container);   // update_sequence.cc
 
     // container_links.cc
     Result<std::shared_ptr<Container>> link_target(const std::string& reference) const;

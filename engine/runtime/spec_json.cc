@@ -534,6 +534,9 @@ Result<ContainerSpec> parse_update_body(std::string_view body) {
     TRY_VOID(check_section(root, kHostConfig, "UpdateConfig"));
     ContainerSpec spec;
     read_host_config(root, spec);
+    element ports{};
+    if (Reader(root).find("PortBindings", ports) && ports.is_object())
+        set_host_config(spec, {{"PortBindings", std::string(simdjson::minify(ports))}});
     return spec;
 }
 

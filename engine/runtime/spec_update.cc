@@ -1,5 +1,7 @@
 #include "engine/runtime/spec_update.h"
 
+#include <simdjson.h>
+
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/restart_policy.h"
@@ -60,6 +62,12 @@ Result<ContainerSpec> merge_update(const ContainerSpec& spec, const ContainerSpe
         w.begin_object().field("Name", wanted.restart.name);
         w.field("MaximumRetryCount", wanted.restart.maximum_retry_count).end_object();
         fields["RestartPolicy"] = w.take();
+    }
+    if (wanted.host_config_json != "{}") {
+        simdjson::dom::parser parser;
+        simdjson::dom::element ports;
+        if (parser.parse(wanted.host_config_json)["PortBindings"].get(ports) == simdjson::SUCCESS)
+            fields["PortBindings"] = simdjson::minify(ports);
     }
     ContainerSpec merged = spec;
     set_host_config(merged, fields);

@@ -1,7 +1,9 @@
 // update: the row first, then the control groups of a run; a limit that the kernel refuses takes both back.
+#include "engine/net/networks.h"
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/cgroup_file.h"
+#include "engine/runtime/container_network.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/launch_input.h"
 #include "engine/runtime/resource_check.h"
@@ -48,6 +50,7 @@ Task<void> ContainerService::update_found(std::shared_ptr<Container> container, 
     if (container->removing || container->removed.is_set())
         co_return fail(ErrorKind::conflict, "container is marked for removal and cannot be \"update\"");
     CO_TRY(auto merged, merge_update(container->spec, wanted));
+    CO_TRY(const auto sound, parse_container_network(merged, networks_.default_bridge()));
     const ContainerSpec before = std::exchange(container->spec, std::move(merged));
     auto done = save_new(*container);
     if (done && container->running()) {
@@ -62,11 +65,30 @@ Task<void> ContainerService::update_found(std::shared_ptr<Container> container, 
             if (!restored) log_warn("container " + id + ": taking an update back: " + restored.error().message());
         }
     }
+    const bool ports = wanted.host_config_json != "{}";
+    if (done && ports) {
+        done = co_await update_ports(container);
+    }
     if (done) co_return Result<void>{};
     container->spec = before;
     if (auto saved = save_new(*container); !saved) log_error("container " + container->id + ": its row keeps an update "
                                                               "that failed: " + saved.error().message());
     co_return fail(std::move(done.error()).with_kind(ErrorKind::internal));
+}
+
+// Ours alone: dockerd's ports are those of the creation.
+Task<void> ContainerService::update_ports(std::shared_ptr<Container> container) {
+    ContainerNetwork& network = *container->network;
+    CO_TRY(auto wanted, parse_container_network(container->spec, networks_.default_bridge()));
+    if (network.sandbox) {
+        const std::shared_ptr<net::Sandbox> sandbox = network.sandbox;
+        std::vector<net::PortRequest> requests = wanted.ports;
+        CO_TRY_VOID(co_await networks_.set_ports(sandbox, std::move(requests)));
+    }
+    network.ports = std::move(wanted.ports);
+    network.exposed = std::move(wanted.exposed);
+    auto saved = try_save_state(*container);
+    co_return saved;
 }
 
 }  // namespace engine::runtime

@@ -94,6 +94,12 @@ class NetworkFaultTest(NetworkCase):
     def test_rules_flushed_by_somebody(self):
         first = self.serve('here', '-p', '8600:80')
         self.host.run('nft', 'flush', 'ruleset')
+        harness.until(lambda: self.elements() == 1, what='the rules are there again')
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8600), 'here')
+        for chain in ('postrouting', 'forward'):
+            table = self.host.run('nft', 'list', 'tables').stdout.split()[2]
+            self.host.run('nft', 'flush', 'chain', 'inet', table, chain)
+            harness.until(lambda: 'masquerade' in self.rules() and 'drop' in self.rules(), what='its rules are back')
         self.start('-p', '8601:80', 'busybox', 'sleep', '1000')
         self.assertEqual(self.elements(), 2)
         self.assertEqual(self.heard(self.peer, '10.99.0.1', 8600), 'here')

@@ -6,6 +6,7 @@
 #include "engine/net/link_messages.h"
 #include "engine/net/net_call.h"
 #include "engine/net/network_text.h"
+#include "engine/net/rules_watch.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace engine::net;
@@ -17,6 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         address_facts(*message);
         route_facts(*message);
     }
+    tells_removal(bytes, "dockercd", 7);
     AttachPlan plan;
     if (unpack(bytes, plan) && pack(plan).size() > bytes.size() * 2) __builtin_trap();
     Survey survey;

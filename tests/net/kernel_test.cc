@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -135,6 +136,40 @@ TEST_F(KernelTest, AContainersNamespaceIsWholeAndLeavesNothing) {
     }
     for (int i = 0; i < 200 && links() > 2; ++i) usleep(20000);  // the kernel cleans up behind us
     EXPECT_EQ(links(), 2u);
+}
+
+TEST_F(KernelTest, ANetworkIsWiderThanABridge) {
+    rlimit files{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < 3000) GTEST_SKIP() << "too few descriptors";
+    BridgePlan bridge;
+    bridge.name = "br0";
+    bridge.addresses = {prefix("10.0.0.1/16")};
+    bridge.hardware = HardwareAddress::from_address(bridge.addresses[0].address);
+    ASSERT_TRUE(host_->make_bridge(bridge));
+    const UniqueFd here(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    std::vector<UniqueFd> containers;
+    for (unsigned i = 0; i < 1100; ++i) {
+        EndpointPlan plan = endpoint(("veth" + std::to_string(1000000 + i)).c_str(), "10.0.0.2/16");
+        plan.addresses[0].address = Address::v4((10u << 24) + 256 + i);
+        plan.veth.inside_hardware = HardwareAddress::from_address(plan.addresses[0].address);
+        containers.push_back(attach(plan));
+        if (HasFailure()) return;
+    }
+    EXPECT_EQ(links(), 1u + 2u + 1100u + 2u);   // lo, two bridges, the containers, the veth between the bridges
+    const UniqueFd first = listener(containers[0].get(), 80, here.get());
+    const UniqueFd last = listener(containers[1099].get(), 80, here.get());
+    const std::string first_address = Address::v4((10u << 24) + 256).text();
+    const std::string last_address = Address::v4((10u << 24) + 256 + 1099).text();
+    EXPECT_TRUE(connects(here.get(), last_address.c_str(), 80, here.get()));
+    EXPECT_TRUE(connects(here.get(), first_address.c_str(), 80, here.get()));   // it has moved to the new bridge
+    EXPECT_TRUE(connects(containers[500].get(), last_address.c_str(), 80, here.get()));
+    EXPECT_TRUE(connects(containers[1098].get(), first_address.c_str(), 80, here.get()));
+    ASSERT_TRUE(host_->remove_link("br0"));
+    const auto left = host_->survey();
+    ASSERT_TRUE(left);
+    for (const LinkFacts& link : left->links) EXPECT_NE(link.kind, "bridge") << link.name;
 }
 
 TEST_F(KernelTest, AFailedAttachLeavesNothing) {
