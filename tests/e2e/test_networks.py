@@ -168,6 +168,41 @@ class PublishedPortsTest(NetworkCase):
         again = self.start('-p', '8200:80', 'busybox', 'sleep', '1000')
         self.assertTrue(self.inspect(again)['State']['Running'])
 
+    def test_ports_changed_while_it_runs(self):
+        cid = self.serve('live', '--name', 'live', '-p', '8900:80', '-p', '81')
+        picked = self.inspect(cid)['NetworkSettings']['Ports']['81/tcp'][0]['HostPort']
+        held = self.start('-p', '8905:80', 'busybox', 'sleep', '1000')
+        def update(bindings):
+            status, answer, _ = self.engine.http('POST', f'/containers/{cid}/update', {'PortBindings': bindings})
+            return status, json.loads(answer)
+        status, answer = update({'80/tcp': [{'HostPort': '8901'}, {'HostPort': '8905'}]})
+        self.assertEqual(status, 500)
+        self.assertIn('port is already allocated', answer['message'])
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8900), 'live')
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8901, tries=1), '')
+        status, answer = update({'80/tcp': [{'HostPort': '8901'}], '81/tcp': [{'HostPort': ''}],
+                                 '82/tcp': [{'HostPort': '8900'}]})
+        self.assertEqual((status, answer['Warnings']), (200, None))
+        ports = self.inspect(cid)['NetworkSettings']['Ports']
+        self.assertEqual(ports['81/tcp'][0]['HostPort'], picked)
+        self.assertEqual(ports['82/tcp'][0]['HostPort'], '8900')
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8901), 'live')
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8900, tries=1), '')
+        self.engine.kill()
+        self.engine.start()
+        self.assertEqual(self.inspect(cid)['NetworkSettings']['Ports'], ports)
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8901), 'live')
+        dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+        self.ok('update', '-p', '8902:80', 'live', cli=dockerc)
+        self.assertEqual(self.ok('port', 'live', cli=dockerc), '80/tcp -> 0.0.0.0:8902')
+        self.assertEqual(self.heard(self.peer, '10.99.0.1', 8902), 'live')
+        self.ok('restart', '-t', '0', 'live')
+        self.assertEqual(self.ok('port', 'live', '80'), '0.0.0.0:8902')
+        self.ok('update', '--publish-none', 'live', cli=dockerc)
+        self.assertEqual(self.ok('port', 'live'), '')
+        self.ok('rm', '-f', cid, held)
+        harness.until(lambda: self.elements() == 0, what='no rules left')
+
     def test_invalid_ports(self):
         for binding in ({'80/tcp': [{'HostPort': 'x'}]}, {'x/tcp': [{}]}, {'80/foo': [{}]},
                         {'80/tcp': [{'HostPort': '70000'}]}, {'80/tcp': [{'HostIp': '1.2.3', 'HostPort': '1'}]}):

@@ -23,6 +23,8 @@ const std::vector<Command> commands = {
     {"logs", "[OPTIONS] CONTAINER", "Fetch the logs of a container", logs_command},
     {"network", "COMMAND", "Manage networks", network_command},
     {"pause", "CONTAINER [CONTAINER...]", "Pause all processes within one or more containers", pause_command},
+    {"port", "CONTAINER [PRIVATE_PORT[/PROTO]]", "List port mappings or a specific mapping for the container",
+     port_command},
     {"ps", "[OPTIONS]", "List containers", ps_command},
     {"pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", pull_command},
     {"push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry", push_command},

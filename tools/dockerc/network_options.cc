@@ -123,21 +123,26 @@ Result<void> write_network_config(Writer& json, const NetworkOptions& o) {
     return {};
 }
 
-Result<void> write_network_host_config(Writer& json, const NetworkOptions& o) {
+Result<void> write_port_bindings(Writer& json, const std::vector<std::string>& publish) {
     std::map<std::string, std::vector<PublishedPort>> bindings;
-    for (const std::string& text : o.publish) {
+    for (const std::string& text : publish) {
         TRY(const auto published, parse_publish(text));
         for (const PublishedPort& port : published) bindings[port.container].push_back(port);
     }
-    if (!bindings.empty()) {
-        json.key("PortBindings").begin_object();
-        for (const auto& [container, ports] : bindings) {
-            json.key(container).begin_array();
-            for (const PublishedPort& port : ports)
-                json.begin_object().field("HostIp", port.host_ip).field("HostPort", port.host_port).end_object();
-            json.end_array();
-        }
-        json.end_object();
+    json.key("PortBindings").begin_object();
+    for (const auto& [container, ports] : bindings) {
+        json.key(container).begin_array();
+        for (const PublishedPort& port : ports)
+            json.begin_object().field("HostIp", port.host_ip).field("HostPort", port.host_port).end_object();
+        json.end_array();
+    }
+    json.end_object();
+    return {};
+}
+
+Result<void> write_network_host_config(Writer& json, const NetworkOptions& o) {
+    if (!o.publish.empty()) {
+        TRY_VOID(write_port_bindings(json, o.publish));
     }
     if (o.publish_all) json.field("PublishAllPorts", true);
     const auto list = [&json](std::string_view name, const std::vector<std::string>& values) {

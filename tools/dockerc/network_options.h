@@ -26,6 +26,7 @@ Result<std::vector<PublishedPort>> parse_publish(const std::string& text);
 void add_network_options(CommandLine& line, NetworkOptions& options);
 // Into Config, into HostConfig, and NetworkingConfig beside them. `network`: the one asked for.
 Result<void> write_network_config(engine::json::Writer& json, const NetworkOptions& options);
+Result<void> write_port_bindings(engine::json::Writer& json, const std::vector<std::string>& publish);
 Result<void> write_network_host_config(engine::json::Writer& json, const NetworkOptions& options);
 void write_networking_config(engine::json::Writer& json, const NetworkOptions& options, const std::string& network);
 

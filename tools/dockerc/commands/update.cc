@@ -5,6 +5,7 @@
 #include "engine/reactor/try.h"
 #include "tools/dockerc/commands/commands.h"
 #include "tools/dockerc/container_options.h"
+#include "tools/dockerc/network_options.h"
 #include "tools/dockerc/text.h"
 
 namespace dockerc {
@@ -12,6 +13,8 @@ namespace {
 
 struct Wanted {
     std::string memory, memory_swap, memory_reservation, cpus, restart, cpuset_cpus, cpuset_mems;
+    std::vector<std::string> publish;
+    bool publish_none = false;
     std::optional<std::int64_t> cpu_shares, cpu_period, cpu_quota, pids_limit, blkio_weight;
 };
 
@@ -51,6 +54,9 @@ Result<std::string> update_body(const Wanted& wanted) {
         TRY(const std::string policy, restart_policy_json(wanted.restart));
         json.field_raw("RestartPolicy", policy);
     }
+    if (!wanted.publish.empty() || wanted.publish_none) {
+        TRY_VOID(write_port_bindings(json, wanted.publish));
+    }
     return json.end_object().take();
 }
 
@@ -71,6 +77,8 @@ int update_command(const Command& command, Client& client, Arguments arguments) 
     line.app.add_option("--blkio-weight", wanted.blkio_weight, "Block IO (relative weight), between 10 and 1000");
     line.app.add_option("--pids-limit", wanted.pids_limit, "Tune container pids limit (set -1 for unlimited)");
     line.app.add_option("--restart", wanted.restart, "Restart policy to apply when a container exits");
+    line.list("-p,--publish", wanted.publish, "Published ports from now on, all of them (dockercd only)");
+    line.app.add_flag("--publish-none", wanted.publish_none, "No published ports from now on (dockercd only)");
     if (const int code = line.parse(std::move(arguments), 1, 1 << 20); code >= 0) return code;
     const auto body = update_body(wanted);
     if (!body) return report_usage(command, body.error().message(), 1);
