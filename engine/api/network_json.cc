@@ -84,7 +84,7 @@ void write_ipam(json::Writer& w, const net::Network& network) {
         w.value(network.spec.ipam_options);
     }
     w.key("Config");
-    if (!network.is_bridge()) {
+    if (!network.has_endpoints()) {
         w.null().end_object();
         return;
     }

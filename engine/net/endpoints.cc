@@ -59,7 +59,7 @@ Result<Subnet*> subnet_for(Network& network, const Address& address) {
 
 Result<std::shared_ptr<Endpoint>> Networks::make_endpoint(Network& network, const EndpointRequest& request,
                                                           Sandbox& sandbox) {
-    if (!network.is_bridge())
+    if (!network.has_endpoints())
         return fail(ErrorKind::invalid, "a container cannot have an endpoint on network " + network.spec.name);
     if (network.endpoints.contains(sandbox.container_id))
         return fail(ErrorKind::forbidden,
@@ -69,7 +69,7 @@ Result<std::shared_ptr<Endpoint>> Networks::make_endpoint(Network& network, cons
     endpoint->network_id = network.id;
     endpoint->container_id = sandbox.container_id;
     endpoint->container_name = sandbox.container_name;
-    endpoint->host_link = "veth" + endpoint->id.substr(0, 7);
+    if (network.is_bridge()) endpoint->host_link = "veth" + endpoint->id.substr(0, 7);
     const auto named = request.driver_options.find(interface_name);
     endpoint->inside_link = named != request.driver_options.end() ? named->second : free_inside_name(sandbox);
     endpoint->gateway_priority = request.gateway_priority;
@@ -144,7 +144,9 @@ EndpointPlan Networks::plan_of(const Endpoint& endpoint, const Sandbox& sandbox,
     plan.veth.inside_name = endpoint.inside_link;
     plan.veth.inside_hardware = endpoint.hardware;
     plan.veth.mtu = network.mtu;
-    plan.bridge = network.bridge;
+    plan.bridge = network.is_macvlan() ? network.parent : network.bridge;
+    plan.macvlan = network.is_macvlan();
+    plan.macvlan_mode = network.macvlan_mode;
     // The rules that keep neighbours apart know the first bridge only.
     plan.may_widen = network.between_containers;
     for (const Prefix* prefix : {&endpoint.v4, &endpoint.v6})
@@ -219,7 +221,8 @@ void Networks::leave(const std::shared_ptr<Sandbox>& sandbox, bool shared) {
     if (!ports.empty()) scope_.spawn("unpublish", change_ports(std::move(ports), false));
     for (const auto& endpoint : sandbox->endpoints) {
         // Whoever shares the namespace keeps it alive, and with it a link whose address is given out again.
-        if (shared) scope_.spawn("unlink", worker_.remove_link(endpoint->host_link));
+        if (shared && !endpoint->host_link.empty())
+            scope_.spawn("unlink", worker_.remove_link(endpoint->host_link));
         drop_endpoint(endpoint);
     }
     sandbox->endpoints.clear();
@@ -263,6 +266,7 @@ Task<void> Networks::disconnect(std::shared_ptr<Sandbox> sandbox, std::string ne
     sandbox->endpoints.erase(at);
     DetachPlan plan;
     plan.host_name = endpoint->host_link;
+    plan.inside_name = endpoint->inside_link;
     if (const Endpoint* next = sandbox->gateway_endpoint(); was_gateway && next) {
         plan.gateway = next->gateway;
         plan.gateway_v6 = next->gateway_v6;

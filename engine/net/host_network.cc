@@ -240,6 +240,7 @@ Result<void> HostNetwork::remove_link(const std::string& name) {
 
 Result<void> HostNetwork::attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside,
                                      bool replace_default) {
+    if (plan.macvlan) return attach_macvlan(plan, netns, inside, replace_default);
     std::uint32_t failed_at = 0;
     if (auto made = make_veth(plan, netns, &failed_at); !made) {
         if (failed_at > 1) ignore_result(remove_link(plan.veth.host_name), "the first error is the one to tell");
@@ -248,6 +249,29 @@ Result<void> HostNetwork::attach_one(const EndpointPlan& plan, int netns, Netlin
     auto set = set_up_inside(plan, inside, replace_default);
     if (!set) ignore_result(remove_link(plan.veth.host_name), "the first error is the one to tell");
     return set;
+}
+
+Result<void> HostNetwork::attach_macvlan(const EndpointPlan& plan, int netns, NetlinkSocket& inside,
+                                         bool replace_default) {
+    MacvlanPlan link;
+    link.inside_name = plan.veth.inside_name;
+    link.hardware = plan.veth.inside_hardware;
+    link.mode = plan.macvlan_mode;
+    link.mtu = plan.veth.mtu;
+    TRY(link.parent_index, index_of(plan.bridge));
+    MessageWriter outer;
+    add_macvlan(outer, link, netns);
+    if (auto made = route_.request(outer); !made)
+        return fail(std::move(made.error()).with_context("creating a macvlan interface on " + plan.bridge));
+    auto set = set_up_inside(plan, inside, replace_default);
+    if (!set) remove_inside(inside, link.inside_name);
+    return set;
+}
+
+void HostNetwork::remove_inside(NetlinkSocket& inside, const std::string& name) {
+    MessageWriter change;
+    add_link_removal(change, name);
+    ignore_result(inside.request(change), "the first error is the one to tell");
 }
 
 Result<void> HostNetwork::set_up_inside(const EndpointPlan& plan, NetlinkSocket& inside, bool replace_default) {
@@ -292,16 +316,19 @@ Result<Attached> HostNetwork::attach(const AttachPlan& plan, int netns) {
         add_link_up(loopback, loopback_index);
         TRY_VOID(inside->request(loopback));
     }
-    std::vector<std::string> made;
+    std::vector<const EndpointPlan*> made;
     const auto undo = [&](Error error) {
         // A new namespace takes its links along when its last descriptor is closed; this is for those that stay.
-        for (const std::string& name : made) ignore_result(remove_link(name), "the first error is the one to tell");
+        for (const EndpointPlan* each : made) {
+            if (each->macvlan) remove_inside(*inside, each->veth.inside_name);
+            if (!each->macvlan) ignore_result(remove_link(each->veth.host_name), "the first error is the one to tell");
+        }
         return tl::unexpected<Error>(std::move(error));
     };
     for (const EndpointPlan& endpoint : plan.endpoints) {
         if (auto attached = attach_one(endpoint, netns, *inside, plan.replace_default); !attached)
             return undo(std::move(attached.error()));
-        made.push_back(endpoint.veth.host_name);
+        made.push_back(&endpoint);
     }
     const bool settings = std::any_of(plan.endpoints.begin(), plan.endpoints.end(),
                                       [](const EndpointPlan& endpoint) { return !endpoint.settings.empty(); });
@@ -323,14 +350,17 @@ Result<Attached> HostNetwork::attach(const AttachPlan& plan, int netns) {
 }
 
 Result<void> HostNetwork::detach(const DetachPlan& plan, int netns) {
-    TRY_VOID(remove_link(plan.host_name));
-    if (netns < 0 || plan.gateway_link.empty()) return {};
+    if (!plan.host_name.empty()) {
+        TRY_VOID(remove_link(plan.host_name));
+    }
+    if (netns < 0 || (plan.gateway_link.empty() && !plan.host_name.empty())) return {};
     std::optional<NetlinkSocket> inside;
     {
         TRY(const auto visit, Visit::enter(netns, home_.get()));
         TRY(auto socket, NetlinkSocket::open(NETLINK_ROUTE));
         inside.emplace(std::move(socket));
     }
+    if (plan.host_name.empty()) remove_inside(*inside, plan.inside_name);
     MessageWriter routes;
     if (plan.gateway.valid()) add_route(routes, 0, {{}, plan.gateway, 0}, false);
     if (plan.gateway_v6.valid()) add_route(routes, 0, {{}, plan.gateway_v6, 0}, true);

@@ -54,6 +54,22 @@ void add_veth(MessageWriter& out, const VethPlan& plan, int netns_fd) {
     out.end();
 }
 
+void add_macvlan(MessageWriter& out, const MacvlanPlan& plan, int netns_fd) {
+    out.begin(RTM_NEWLINK, made_new, ifinfomsg{});
+    out.text(IFLA_IFNAME, plan.inside_name);
+    out.hardware(IFLA_ADDRESS, plan.hardware);
+    if (plan.mtu > 0) out.u32(IFLA_MTU, plan.mtu);
+    out.u32(IFLA_LINK, plan.parent_index);
+    out.u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns_fd));
+    const std::size_t info = out.begin_nest(IFLA_LINKINFO);
+    out.text(IFLA_INFO_KIND, "macvlan");
+    const std::size_t data = out.begin_nest(IFLA_INFO_DATA);
+    out.u32(IFLA_MACVLAN_MODE, plan.mode);
+    out.end_nest(data);
+    out.end_nest(info);
+    out.end();
+}
+
 void add_hairpin(MessageWriter& out, const std::string& name) {
     ifinfomsg link{};
     out.begin(RTM_NEWLINK, NLM_F_ACK, link);

@@ -16,6 +16,15 @@ struct VethPlan {
     std::uint32_t bridge_index = 0;  // 0: enslaved to nothing
 };
 
+// A link of its own hardware address on top of a host's interface, made in another namespace.
+struct MacvlanPlan {
+    std::string inside_name;
+    HardwareAddress hardware;
+    std::uint32_t parent_index = 0;
+    std::uint32_t mode = 0;          // MACVLAN_MODE_...
+    std::uint32_t mtu = 0;           // 0: the parent's
+};
+
 struct RoutePlan {
     Prefix destination;   // invalid: the default route
     Address gateway;      // none: on the link
@@ -24,6 +33,7 @@ struct RoutePlan {
 
 void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddress& hardware, std::uint32_t mtu);
 void add_veth(MessageWriter& out, const VethPlan& plan, int netns_fd);
+void add_macvlan(MessageWriter& out, const MacvlanPlan& plan, int netns_fd);
 // The bridge may send a frame back through the port it came from: a container reaching its own published port.
 void add_hairpin(MessageWriter& out, const std::string& name);
 void add_link_up(MessageWriter& out, std::uint32_t index);

@@ -132,7 +132,8 @@ void visit(A& a, RoutePlan& v) {
 }
 template <class A>
 void visit(A& a, EndpointPlan& v) {
-    fields(a, v.veth, v.bridge, v.addresses, v.routes, v.gateway, v.gateway_v6, v.hairpin, v.may_widen, v.settings);
+    fields(a, v.veth, v.bridge, v.addresses, v.routes, v.gateway, v.gateway_v6, v.hairpin, v.may_widen,
+           v.macvlan, v.macvlan_mode, v.settings);
 }
 template <class A>
 void visit(A& a, AttachPlan& v) {
@@ -140,7 +141,7 @@ void visit(A& a, AttachPlan& v) {
 }
 template <class A>
 void visit(A& a, DetachPlan& v) {
-    fields(a, v.host_name, v.gateway, v.gateway_v6, v.gateway_link);
+    fields(a, v.host_name, v.inside_name, v.gateway, v.gateway_v6, v.gateway_link);
 }
 
 template <class A, class... T>

@@ -65,6 +65,8 @@ struct EndpointPlan {
     Address gateway, gateway_v6;     // none: no default route by this one
     bool hairpin = true;
     bool may_widen = true;           // a full bridge goes on by another
+    bool macvlan = false;            // `bridge` is the interface that the link is made on; the veth's inside is its
+    std::uint32_t macvlan_mode = 0;
     std::vector<std::pair<std::string, std::string>> settings;  // sysctls inside, with IFNAME
 };
 // All endpoints of one container at once: in a new namespace, or in the one that comes along.
@@ -74,7 +76,8 @@ struct AttachPlan {
     bool resolver = false;           // and the sockets of 127.0.0.11
 };
 struct DetachPlan {
-    std::string host_name;
+    std::string host_name;           // "": there is none, `inside_name` is to go
+    std::string inside_name;
     Address gateway, gateway_v6;     // the default route from now on, through another endpoint
     std::string gateway_link;        // of its inside name
 };

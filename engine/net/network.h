@@ -73,6 +73,12 @@ struct Network {
     Address host_binding;                 // where ports are published when nothing is said
     std::map<std::string, std::shared_ptr<Endpoint>> endpoints;   // by container id
 
+    // Of a macvlan network.
+    std::string parent;                   // the host's interface
+    std::uint32_t macvlan_mode = 0;
+
+    bool is_macvlan() const { return spec.driver == "macvlan"; }
+    bool has_endpoints() const { return is_bridge() || is_macvlan(); }
     bool is_bridge() const { return spec.driver == "bridge"; }
     bool is_default_bridge() const { return predefined && is_bridge(); }
 };

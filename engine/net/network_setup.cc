@@ -1,4 +1,5 @@
 // From what was asked to a bridge: which subnets, which options, the kernel's part, the rules.
+#include <linux/if_link.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -314,7 +315,38 @@ Result<void> Networks::resolve_subnets(Network& network, const Survey& survey) {
     return {};
 }
 
+// The host's network is the container's: nothing is translated or filtered, and the gateway is a machine out there.
+Result<void> Networks::resolve_macvlan(Network& network, const Survey& survey) const {
+    static constexpr std::pair<std::string_view, std::uint32_t> modes[] = {
+        {"", MACVLAN_MODE_BRIDGE}, {"bridge", MACVLAN_MODE_BRIDGE}, {"private", MACVLAN_MODE_PRIVATE},
+        {"vepa", MACVLAN_MODE_VEPA}, {"passthru", MACVLAN_MODE_PASSTHRU}};
+    const StringMap& options = network.spec.options;
+    const auto parent = options.find("parent");
+    const auto mode = options.find("macvlan_mode");
+    const std::string word = mode == options.end() ? "" : mode->second;
+    const auto known =
+        std::find_if(std::begin(modes), std::end(modes), [&](const auto& each) { return each.first == word; });
+    if (known == std::end(modes))
+        return bad("requested macvlan mode '" + word + "' is not valid, 'bridge' mode is the macvlan driver default");
+    network.macvlan_mode = known->second;
+    if (parent == options.end() || parent->second.empty())
+        return bad("a macvlan network needs the host's interface it is made on: -o parent=INTERFACE");
+    network.parent = parent->second;
+    if (network.parent == "lo") return bad("loopback interface is not a valid macvlan parent link");
+    if (std::none_of(survey.links.begin(), survey.links.end(),
+                     [&](const LinkFacts& link) { return link.name == network.parent; }))
+        return bad("invalid subinterface vlan name " + network.parent + ", no such interface on this host");
+    return {};
+}
+
 Task<void> Networks::resolve(std::shared_ptr<Network> network) {
+    if (network->is_macvlan()) {
+        CO_TRY(network->mtu, mtu_of(network->spec.options, 0));
+        CO_TRY(const auto now, co_await worker_.survey());
+        CO_TRY_VOID(resolve_macvlan(*network, now));
+        auto resolved = resolve_subnets(*network, now);
+        co_return resolved;
+    }
     resolve_options(*network);
     const StringMap& options = network->spec.options;
     CO_TRY(network->between_containers, boolean_option(options, icc_option, true));
@@ -351,6 +383,7 @@ Task<void> Networks::resolve(std::shared_ptr<Network> network) {
 }
 
 Task<void> Networks::make_bridge(std::shared_ptr<Network> network) {
+    if (!network->is_bridge()) co_return Result<void>{};
     BridgePlan plan;
     plan.name = network->bridge;
     plan.mtu = network->mtu;
@@ -477,8 +510,8 @@ Task<void> Networks::sweep_links() {
 }
 
 Task<void> Networks::start(std::vector<std::shared_ptr<Sandbox>> in_use) {
-    const bool any =
-        std::any_of(networks_.begin(), networks_.end(), [](const auto& entry) { return entry.second->is_bridge(); });
+    const bool any = std::any_of(networks_.begin(), networks_.end(),
+                                 [](const auto& entry) { return entry.second->has_endpoints(); });
     if (!any) {
         started_.set();
         co_return Result<void>{};
@@ -486,7 +519,7 @@ Task<void> Networks::start(std::vector<std::shared_ptr<Sandbox>> in_use) {
     const std::vector<std::string> ids = order_;
     for (const std::string& id : ids) {
         auto network = networks_.at(id);
-        if (!network->is_bridge()) continue;
+        if (!network->has_endpoints()) continue;
         auto made = co_await resolve(network);
         if (made) made = co_await make_bridge(network);
         if (!made && network->predefined)

@@ -134,9 +134,9 @@ Result<void> Networks::check_spec(const NetworkSpec& spec) const {
             return fail(ErrorKind::conflict, "network with name " + spec.name + " already exists");
     if (spec.driver == "host" || spec.driver == "null")
         return fail(ErrorKind::forbidden, "only one instance of \"" + spec.driver + "\" network is allowed");
-    if (spec.driver == "macvlan" || spec.driver == "ipvlan")
-        return fail(ErrorKind::not_implemented, "networks with driver " + spec.driver + " are not built yet");
-    if (spec.driver != "bridge")
+    if (spec.driver == "ipvlan")
+        return fail(ErrorKind::not_implemented, "networks with driver ipvlan are not supported by this engine");
+    if (spec.driver != "bridge" && spec.driver != "macvlan")
         return fail(ErrorKind::not_found, "could not find plugin " + spec.driver + " in v1 plugin registry: plugin \"" +
                                               spec.driver + "\" not found");
     if (spec.ipam_driver != "default")
@@ -156,7 +156,7 @@ Task<std::shared_ptr<Network>> Networks::create(NetworkSpec spec) {
     // The row first: what an engine that dies here leaves in the kernel is the next one's by name.
     CO_TRY_VOID(save(*network));
     auto made = co_await make_bridge(network);
-    const bool bridge = made.has_value();
+    const bool bridge = made.has_value() && network->is_bridge();
     networks_[network->id] = network;
     order_.push_back(network->id);
     if (made) made = co_await apply_table();
@@ -196,7 +196,8 @@ Task<std::shared_ptr<Network>> Networks::remove(std::string reference) {
     // Nobody joins from here on. The row goes last: an engine that dies before leaves a network, not a stray bridge.
     networks_.erase(network->id);
     std::erase(order_, network->id);
-    auto removed = co_await worker_.remove_link(network->bridge);
+    Result<void> removed;
+    if (network->is_bridge()) removed = co_await worker_.remove_link(network->bridge);
     if (!removed) log_warn("network " + network->spec.name + ": " + removed.error().message());
     if (auto forgotten = store_.remove(network->id); !forgotten) {
         networks_[network->id] = network;

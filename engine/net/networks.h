@@ -81,6 +81,7 @@ private:
     Result<void> add_predefined(const std::string& name, const std::string& driver);
     Task<void> resolve(std::shared_ptr<Network> network);
     Result<void> resolve_subnets(Network& network, const Survey& survey);
+    Result<void> resolve_macvlan(Network& network, const Survey& survey) const;
     Result<void> resolve_default_bridge(Network& network, const Survey& survey);
     void resolve_options(Network& network) const;
     Task<void> make_bridge(std::shared_ptr<Network> network);

@@ -125,7 +125,8 @@ Result<void> Networks::hold_one(Sandbox& sandbox, const Endpoint& gateway, const
 Result<void> Networks::hold_ports(Sandbox& sandbox, std::vector<BoundPort>& spare) {
     if (sandbox.requests.empty()) return {};
     const Endpoint* gateway = sandbox.gateway_endpoint();
-    if (!gateway) return {};  // on internal networks only: nothing is published, as at dockerd
+    // On internal networks only, or on the host's own network: nothing is published, as at dockerd.
+    if (!gateway || !networks_.at(gateway->network_id)->is_bridge()) return {};
     if (!options_.iptables)
         return fail(endpoint_error(Error(ErrorKind::invalid,
                                          "ports are published by nftables rules, and this engine was "
@@ -158,6 +159,7 @@ Task<void> Networks::move_ports(std::shared_ptr<Sandbox> sandbox) {
         co_return added;
     }
     std::vector<PublishedPort> before, after;
+    if (!networks_.at(gateway->network_id)->is_bridge()) co_return Result<void>{};
     for (BoundPort& port : sandbox->ports) {
         const Address to = port.published.to.is_v6() ? gateway->v6.address : gateway->v4.address;
         if (!to.valid() || to == port.published.to) continue;

@@ -283,6 +283,30 @@ class UserNetworksTest(NetworkCase):
         other = self.serve('in', '--network', 'cell')
         self.assertEqual(self.heard_inside(cid, self.address(other, 'cell'), 80), 'in')
 
+    def test_macvlan(self):
+        """The container is a machine on the host's own network: the peer reaches it, and it the peer."""
+        self.refused("requested macvlan mode 'odd' is not valid", 'network', 'create', '-d', 'macvlan', '-o',
+                     'parent=up0', '-o', 'macvlan_mode=odd', 'lan')
+        self.refused('no such interface', 'network', 'create', '-d', 'macvlan', '-o', 'parent=up7', 'lan')
+        self.network('-d', 'macvlan', '--subnet', '10.99.0.0/24', '--gateway', '10.99.0.2', '-o', 'parent=up0', 'lan')
+        before = self.links()
+        cid = self.serve('macvlan', '--network', 'lan', '--ip', '10.99.0.77')
+        links = json.loads(self.inside(cid, 'ip', '-j', '-d', 'link', 'show', 'eth0'))
+        self.assertEqual(links[0]['linkinfo']['info_kind'], 'macvlan')
+        self.assertIn('default via 10.99.0.2', self.inside(cid, 'ip', 'route'))
+        self.assertEqual(self.heard(self.peer, '10.99.0.77', 80), 'macvlan')
+        self.inside(cid, 'ping', '-c', '1', '-W', '3', '10.99.0.2')
+        other = self.start('busybox', 'sleep', '1000')
+        self.ok('network', 'connect', '--ip', '10.99.0.78', 'lan', other)
+        self.assertEqual(self.heard_inside(other, '10.99.0.77', 80), 'macvlan')
+        self.engine.kill()
+        self.engine.start()
+        self.assertEqual(self.address(cid, 'lan'), '10.99.0.77')
+        self.ok('network', 'disconnect', 'lan', other)
+        self.assertNotIn('eth1', self.inside(other, 'ip', '-br', 'link'))
+        self.ok('rm', '-f', cid, other)
+        harness.until(lambda: self.links() == before, what='links as before')
+
     def test_create_is_refused_by_name(self):
         self.network('--subnet', '10.60.0.0/16', 'taken')
         self.refused('already exists', 'network', 'create', 'taken')

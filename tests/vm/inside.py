@@ -60,6 +60,37 @@ class Kernel(unittest.TestCase):
         self.assertIn('sysctl -w kernel.io_uring_disabled=0', r.stderr)
 
 
+class WithoutNftables(unittest.TestCase):
+    """Bridges and names work; ports, which are translated by rules, are refused."""
+
+    def test_names_and_ports(self):
+        namespace = harness.Namespace()
+        self.addCleanup(namespace.close)
+        engine = harness.Engine(namespace=namespace)
+        self.addCleanup(engine.destroy)
+        engine.start()
+        if 'No address translation' not in engine.log():
+            self.skipTest('this kernel has nf_tables')
+
+        def ok(*args):
+            r = engine.docker(*args)
+            self.assertEqual(r.returncode, 0, (args, r.stdout, r.stderr, engine.log()[-500:]))
+            return r.stdout.strip()
+        engine.load(harness.save_tar('busybox:latest', [harness.busybox_layer()]))
+        ok('network', 'create', 'apart')
+        one = ok('run', '-d', '--name', 'one', '--network', 'apart', 'busybox', 'sleep', '1000')
+        ok('run', '-d', '--name', 'two', '--network', 'apart', 'busybox', 'sleep', '1000')
+        address = engine.get(f'/containers/{one}/json')['NetworkSettings']['Networks']['apart']['IPAddress']
+        self.assertIn(address, ok('exec', 'two', 'nslookup', 'one'))
+        self.assertIn('bytes from ' + address, ok('exec', 'two', 'ping', '-c', '1', 'one'))
+        engine.kill()
+        engine.start()
+        self.assertIn(address, ok('exec', 'two', 'nslookup', 'one'))
+        refused = engine.docker('run', '--rm', '-p', '80', 'busybox', 'true')
+        self.assertIn('nf_tables', refused.stderr)
+        self.assertTrue(any('No address translation' in w for w in engine.get('/info')['Warnings']))
+
+
 class Version2(EngineCase):
     def value(self, cid, name):
         with open(f'{CGROUPS}/docker/{cid}/{name}') as f:
