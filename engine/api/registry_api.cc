@@ -130,7 +130,9 @@ Result<SearchFilters> search_filters_of(const Request& request) {
         if (name != "stars" && name != "is-official" && name != "is-automated")
             return fail(ErrorKind::invalid, "invalid filter '" + name + "'");
         for (const std::string& value : values) {
-            const auto bad = [&] { return fail(ErrorKind::invalid, "invalid filter '" + name + "=[" + value + "]'"); };
+            const auto bad = [&value, &name = name] {  // clang 14 captures no structured binding
+                return fail(ErrorKind::invalid, "invalid filter '" + name + "=[" + value + "]'");
+            };
             if (name == "stars") {
                 int64_t stars = 0;
                 const auto parsed = std::from_chars(value.data(), value.data() + value.size(), stars);

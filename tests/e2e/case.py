@@ -46,3 +46,10 @@ class EngineCase(unittest.TestCase):
         cid = self.ok('run', '-d', '--network', 'none', *args)
         self.addCleanup(self.docker, 'rm', '-f', cid)
         return cid
+
+    def trapping(self, action, signals, *options):
+        """Id of a detached container whose shell does ACTION upon SIGNALS; its traps are set."""
+        cid = self.start(*options, 'busybox', 'sh', '-c',
+                         f'trap "{action}" {signals}; echo trapped; while true; do sleep 0.05; done')
+        harness.until(lambda: 'trapped' in self.docker('logs', cid).stdout, what='its traps are set')
+        return cid

@@ -1,5 +1,4 @@
 """--init: our own first process."""
-import time
 
 import harness
 from case import EngineCase
@@ -17,10 +16,8 @@ class Init(EngineCase):
         self.assertEqual(self.run_('--init', 'busybox', '/etc/passwd').returncode, 126)
 
     def test_signals_are_passed_on(self):
-        script = 'trap "exit 4" TERM; trap "exit 5" USR1; while true; do sleep 0.05; done'
         for signal, code in (('TERM', '4'), ('USR1', '5')):
-            cid = self.start('--init', 'busybox', 'sh', '-c', script)
-            time.sleep(0.2)
+            cid = self.trapping('exit ' + code, signal, '--init')
             self.ok('kill', '-s', signal, cid)
             self.assertEqual(self.ok('wait', cid), code)
         cid = self.start('--init', 'busybox', 'sleep', '1000')   # with an init TERM ends what has no handler

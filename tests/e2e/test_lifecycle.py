@@ -32,8 +32,7 @@ class Events(EngineCase):
         self.assertEqual(die['timeNano'] // 10**9, die['time'])
 
     def test_stop_and_kill(self):
-        script = 'trap "exit 0" TERM; while true; do sleep 0.1; done'
-        cid = self.start('--name', 'stopped', 'busybox', 'sh', '-c', script)
+        cid = self.trapping('exit 0', 'TERM', '--name', 'stopped')
         self.ok('stop', cid)
         self.assertEqual(self.actions('stopped')[2:], ['kill', 'die', 'stop'])
         self.assertEqual(self.events('stopped')[2]['Actor']['Attributes']['signal'], '15')
@@ -94,8 +93,7 @@ class Verbs(EngineCase):
         self.assertEqual(self.answer('POST', f'/containers/{cid}/stop')[0], 304)
         self.assertEqual(self.answer('POST', '/containers/nobody/stop')[0], 404)
         self.assertEqual(self.ok('wait', cid), '137')
-        script = 'trap "exit 9" USR1; while true; do sleep 0.1; done'
-        cid = self.start('--stop-signal', 'USR1', 'busybox', 'sh', '-c', script)
+        cid = self.trapping('exit 9', 'USR1', '--stop-signal', 'USR1')
         self.assertEqual(self.answer('POST', f'/containers/{cid}/stop?t=-1')[0], 204)
         self.assertEqual(self.ok('wait', cid), '9')
 

@@ -32,12 +32,12 @@ class Run(EngineCase):
         cid = self.start('busybox', 'sleep', '100')
         self.ok('kill', cid)
         self.assertEqual(self.ok('wait', cid), '137')
-        cid = self.start('busybox', 'sh', '-c', 'trap "exit 143" TERM; while true; do sleep 0.1; done')
+        cid = self.trapping('exit 143', 'TERM')
         self.ok('stop', cid)
         self.assertEqual(self.ok('wait', cid), '143')
 
     def test_stop_timeout(self):
-        cid = self.start('busybox', 'sh', '-c', 'trap "" TERM; while true; do sleep 1; done')
+        cid = self.trapping('', 'TERM')
         self.ok('stop', '-t', '1', cid)
         self.assertEqual(self.ok('inspect', '-f', '{{.State.ExitCode}} {{.State.Running}}', cid), '137 false')
 

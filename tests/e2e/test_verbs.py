@@ -43,8 +43,7 @@ class Pause(VerbCase):
         self.assertEqual(self.post('iced/unpause'), (500, f'Container {cid} is not paused'))
 
     def test_ended_while_paused(self):
-        script = 'trap "exit 7" TERM; while true; do sleep 0.05; done'
-        cid = self.start('busybox', 'sh', '-c', script)
+        cid = self.trapping('exit 7', 'TERM')
         self.ok('pause', cid)
         self.ok('stop', cid)
         self.assertEqual(self.state(cid)['ExitCode'], 7)
@@ -56,8 +55,7 @@ class Pause(VerbCase):
         self.assertEqual(self.state(cid)['Status'], 'running')
 
     def test_only_its_stop_signal_thaws(self):
-        script = 'trap "exit 8" USR2; while true; do sleep 0.05; done'
-        cid = self.start('--stop-signal', 'USR2', 'busybox', 'sh', '-c', script)
+        cid = self.trapping('exit 8', 'USR2', '--stop-signal', 'USR2')
         self.ok('pause', cid)
         self.ok('kill', '-s', 'USR1', cid)
         self.assertEqual(self.state(cid)['Status'], 'paused')
@@ -107,8 +105,7 @@ class Restart(VerbCase):
         self.assertTrue(message.startswith(f'Cannot restart container {bad}: '), message)
 
     def test_signal(self):
-        script = 'trap "exit 3" USR1; while true; do sleep 0.05; done'
-        cid = self.start('busybox', 'sh', '-c', script)
+        cid = self.trapping('exit 3', 'USR1')
         self.assertEqual(self.post(f'{cid}/restart?signal=USR1&t=20')[0], 204)
         kill = [e for e in self.actions(cid) if e['Action'] == 'kill']
         self.assertEqual(kill[0]['Actor']['Attributes']['signal'], '10')

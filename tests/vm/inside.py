@@ -144,7 +144,7 @@ class Version2(EngineCase):
         cid = self.start('busybox', 'sleep', '1000')  # pid 1 without a handler: TERM does nothing
         self.ok('stop', '-t', '1', cid)
         self.assertEqual(self.ok('wait', cid), '137')
-        cid = self.start('busybox', 'sh', '-c', 'trap "exit 5" TERM; while true; do sleep 0.1; done')
+        cid = self.trapping('exit 5', 'TERM')
         self.ok('stop', cid)
         self.assertEqual(self.ok('wait', cid), '5')
 
