@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "engine/reactor/try.h"
+#include "engine/storage/limits.h"
 
 namespace engine::storage {
 
@@ -101,6 +102,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
         db.reset();
         return fail(corrupt(path));
     }
+    db->reserve_ = std::make_unique<ReserveFile>(path + ".reserve", limits::database_reserve_bytes,
+                                                 limits::database_reserve_step_bytes);
     if (!version) {
         TRY_VOID(db->set_meta("schema_version", std::to_string(schema_version)));
     } else if (std::strtol(version->c_str(), nullptr, 10) > schema_version) {
@@ -132,6 +135,20 @@ Result<sqlite3_stmt*> Database::prepared(const char* sql) {
 }
 
 Result<void> Database::run(const char* sql, std::initializer_list<Bound> values) {
+    auto done = step(sql, values);
+    // Inside a transaction SQLite has rolled back what came before: only its owner can begin anew.
+    if (!done && done.error().error_number() == ENOSPC && make_room() && depth_ == 0) done = step(sql, values);
+    if (done && depth_ == 0) reserve_->refill();
+    return done;
+}
+
+// A checkpoint lets the log begin at its start again; it needs room itself where the database grows by it.
+bool Database::make_room() {
+    const bool given = reserve_->give_up_step();
+    return sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr) == SQLITE_OK || given;
+}
+
+Result<void> Database::step(const char* sql, std::initializer_list<Bound> values) {
     TRY(sqlite3_stmt * statement, prepared(sql));
     int at = 1;
     for (const auto& bound : values) {

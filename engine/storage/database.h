@@ -1,6 +1,7 @@
 // The engine's state on disk: one SQLite database (WAL, synchronous=OFF: an acknowledged change survives kill -9 of the
 // engine, not a power cut). Called on the loop: nothing here waits for the disk. Rows only; meaning lives above.
-// Times are nanoseconds since 1970. A database that cannot be read is kept aside as state.db.corrupt-<seconds>.
+// A write that finds the disk full is tried again with room from a reserve beside the database, so that what frees the
+// disk can be written down. Times are nanoseconds since 1970. A database that cannot be read is kept aside as state.db.corrupt-<seconds>.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "engine/reactor/result.h"
+#include "engine/storage/reserve_file.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -88,7 +90,8 @@ public:
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
 
-    // Group commit; nested begins are counted, the outermost commit or rollback decides.
+    // Group commit; nested begins are counted, the outermost commit or rollback decides. A commit that finds the disk
+    // full is rolled back and has made room: the whole may be tried once more.
     Result<void> begin();
     Result<void> commit();
     void rollback();
@@ -143,10 +146,13 @@ private:
     struct Bound;
     Result<sqlite3_stmt*> prepared(const char* sql);
     Result<void> run(const char* sql, std::initializer_list<Bound> values);
+    Result<void> step(const char* sql, std::initializer_list<Bound> values);
+    bool make_room();
     Result<void> execute(const char* sql);
     Error failure(std::string_view what) const;
 
     sqlite3* handle_;
+    std::unique_ptr<ReserveFile> reserve_;
     std::map<const char*, sqlite3_stmt*> statements_;  // by the literal's address
     int depth_ = 0;
 };

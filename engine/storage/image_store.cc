@@ -149,9 +149,9 @@ int64_t ImageStore::shared_size(std::string_view id) const {
 }
 
 Result<void> ImageStore::delete_image(const std::string& id, std::vector<RemovedItem>& out) {
-    TRY_VOID(db_.begin());
     const auto references = references_of(id);
     const auto delete_rows = [&]() -> Result<void> {
+        TRY_VOID(db_.begin());
         for (const auto& reference : references) {
             TRY_VOID(db_.delete_tag(reference));
         }
@@ -163,6 +163,10 @@ Result<void> ImageStore::delete_image(const std::string& id, std::vector<Removed
         return db_.commit();
     };
     auto done = delete_rows();
+    if (!done && done.error().error_number() == ENOSPC) {
+        db_.rollback();
+        done = delete_rows();
+    }
     if (!done) {
         db_.rollback();
         return done;

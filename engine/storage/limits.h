@@ -40,6 +40,8 @@ inline constexpr int registry_attempts_max = 5;         // of one transfer that 
 inline constexpr long registry_retry_after_max_s = 60;  // a longer Retry-After is an error at once
 inline constexpr long registry_stall_s = 30;            // a transfer without a byte for so long is cut
 inline constexpr long registry_connect_s = 30;
+inline constexpr int64_t database_reserve_bytes = 1 << 20;        // kept back for a full disk: state.db.reserve
+inline constexpr int64_t database_reserve_step_bytes = 64 << 10;  // given up at each write that finds it full
 inline constexpr size_t registry_tags_max = 10000;      // pulled by `pull -a`
 
 }  // namespace engine::storage::limits
