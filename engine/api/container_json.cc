@@ -33,7 +33,8 @@ void write_mounts(json::Writer& w, const Container& c) {
             .field("Source", mount.source)
             .field("Destination", mount.target);
         w.field("Mode", mount.mode).field("RW", !mount.read_only);
-        const std::string_view propagation = mount.propagation.empty() ? std::string_view("rprivate") : mount.propagation;
+        std::string_view propagation = "rprivate";
+        if (!mount.propagation.empty()) propagation = mount.propagation;
         w.field("Propagation", mount.type == MountType::bind ? propagation : "").end_object();
     }
     w.end_array();

@@ -21,6 +21,10 @@ struct Database::Bound {
 
 namespace {
 
+// As many as the reserve has steps, and one more after a checkpoint.
+constexpr int tries_on_a_full_disk_max =
+    static_cast<int>(limits::database_reserve_bytes / limits::database_reserve_step_bytes) + 1;
+
 constexpr char schema[] = R"sql(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS layers(number INTEGER PRIMARY KEY, chain_id TEXT NOT NULL UNIQUE, diff_id TEXT NOT NULL,
@@ -137,15 +141,22 @@ Result<sqlite3_stmt*> Database::prepared(const char* sql) {
 Result<void> Database::run(const char* sql, std::initializer_list<Bound> values) {
     auto done = step(sql, values);
     // Inside a transaction SQLite has rolled back what came before: only its owner can begin anew.
-    if (!done && done.error().error_number() == ENOSPC && make_room() && depth_ == 0) done = step(sql, values);
+    for (int tries = 0; tries < tries_on_a_full_disk_max && !done; ++tries) {
+        if (done.error().error_number() != ENOSPC || !make_room() || depth_ > 0) break;
+        done = step(sql, values);
+    }
     if (done && depth_ == 0) reserve_->refill();
     return done;
 }
 
-// A checkpoint lets the log begin at its start again; it needs room itself where the database grows by it.
+// The reserve first: the checkpoint that lets the log begin at its start again needs room itself where the database
+// grows by it.
 bool Database::make_room() {
-    const bool given = reserve_->give_up_step();
-    return sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr) == SQLITE_OK || given;
+    if (reserve_->give_up_step()) return true;
+    int frames = 0;
+    int copied = 0;
+    const int done = sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_RESTART, &frames, &copied);
+    return done == SQLITE_OK && copied > 0;
 }
 
 Result<void> Database::step(const char* sql, std::initializer_list<Bound> values) {

@@ -1,7 +1,8 @@
 // The engine's state on disk: one SQLite database (WAL, synchronous=OFF: an acknowledged change survives kill -9 of the
 // engine, not a power cut). Called on the loop: nothing here waits for the disk. Rows only; meaning lives above.
 // A write that finds the disk full is tried again with room from a reserve beside the database, so that what frees the
-// disk can be written down. Times are nanoseconds since 1970. A database that cannot be read is kept aside as state.db.corrupt-<seconds>.
+// disk can be written down. Times are nanoseconds since 1970. A database that cannot be read is kept aside as
+// state.db.corrupt-<seconds>.
 #pragma once
 
 #include <cstdint>

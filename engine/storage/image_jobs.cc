@@ -25,7 +25,8 @@ namespace {
 
 constexpr Nanoseconds sweep_delay = 100 * millisecond;  // gathers the trees of many short lives
 constexpr Nanoseconds sweep_retry = 1 * second;
-constexpr std::size_t trees_per_sweep = 256;            // names on one command line
+constexpr Nanoseconds sweeper_lingers = 3 * second;     // with nothing to delete
+constexpr std::size_t trees_per_sweep = 256;
 
 std::string now_text() {
     timespec now{};
@@ -70,7 +71,7 @@ Result<void> keep_layer(const std::string& from, const std::string& home) {
 }  // namespace
 
 ImageStore::ImageStore(Options options, Database& db, StorageBackend& backend)
-    : options_(std::move(options)), db_(db), backend_(backend) {}
+    : options_(std::move(options)), db_(db), backend_(backend), remover_(options_.worker_path) {}
 
 Result<std::unique_ptr<ImageStore>> ImageStore::open(Options options, Database& db, StorageBackend& backend) {
     std::unique_ptr<ImageStore> store(new ImageStore(std::move(options), db, backend));
@@ -424,36 +425,45 @@ Result<void> ImageStore::collect_layers(std::vector<RemovedItem>* out) {
 void ImageStore::discard(std::string path) {
     if (!exists(path)) return;
     trash_.push_back(std::move(path));
-    if (sweeping_) return;
+    trash_came_.notify_all();
+    if (!sweeping_) begin_sweep();
+}
+
+void ImageStore::begin_sweep() {
     sweeping_ = true;
     scope_.spawn("sweeper", sweep());
 }
 
-// One process for many trees: a short-lived container's costs less to delete than a process to start. What is left at
-// the end of the engine lies in tmp, where the next start finds it.
+// Gathers the trees of many short lives for one order. What is left at the end of the engine lies in tmp, where the
+// next start finds it.
 Task<void> ImageStore::sweep() {
     const reactor::StopToken stop = scope_.token();
-    while (!trash_.empty()) {
+    while (!stop.stop_requested()) {
+        if (trash_.empty()) {
+            reactor::Deadline idle(sweeper_lingers, stop);
+            const reactor::StopToken idle_stop = idle.token();
+            auto came = co_await trash_came_.wait(idle_stop);
+            if (!came) break;
+        }
         auto waited = co_await reactor::sleep_for(sweep_delay, stop);
         if (!waited) break;
         const auto taken = static_cast<std::ptrdiff_t>(std::min(trash_.size(), trees_per_sweep));
         std::vector<std::string> trees(trash_.begin(), trash_.begin() + taken);
-        std::vector<std::string> arguments = {"remove"};
-        arguments.insert(arguments.end(), trees.begin(), trees.end());
+        std::vector<std::string> order = trees;
         trash_.erase(trash_.begin(), trash_.begin() + taken);
-        auto record = co_await run_worker(std::move(arguments), nullptr, stop);
-        if (!record && record.error().kind() == ErrorKind::exhausted) {  // no descriptors or no memory now: later
+        auto removed = co_await remover_.remove(std::move(order), stop);
+        if (!removed && removed.error().kind() == ErrorKind::exhausted) {  // no descriptors or no memory now: later
             trash_.insert(trash_.end(), trees.begin(), trees.end());
             auto slept = co_await reactor::sleep_for(sweep_retry, stop);
             ignore_result(slept, "the loop's own wait sees a stop");
             continue;
         }
-        auto answer =
-            record ? decode_images(*record) : Result<std::vector<LoadedImage>>(tl::unexpect, std::move(record).error());
-        if (!answer) log_warn("deleting what was removed: " + answer.error().message());
+        if (!removed && !stop.stop_requested()) log_warn("deleting what was removed: " + removed.error().message());
     }
+    auto rested = co_await remover_.rest();
     sweeping_ = false;
-    co_return Result<void>{};
+    if (!trash_.empty() && !stop.stop_requested()) begin_sweep();
+    co_return rested;
 }
 
 Task<RootfsPlan> ImageStore::prepare_rootfs(std::string container_id, std::string image_id, reactor::StopToken stop) {

@@ -12,12 +12,14 @@
 #include <vector>
 
 #include "engine/reactor/byte_stream.h"
+#include "engine/reactor/event.h"
 #include "engine/reactor/scope.h"
 #include "engine/storage/archive_load.h"
 #include "engine/storage/database.h"
 #include "engine/storage/reference.h"
 #include "engine/storage/registry_manifest.h"
 #include "engine/storage/storage_backend.h"
+#include "engine/storage/tree_remover.h"
 
 namespace engine::reactor {
 class ChildProcess;
@@ -177,6 +179,7 @@ private:
                                           reactor::StopToken stop);
     Task<std::string> run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop);
     Task<void> feed(ByteSource* body, int fd, reactor::StopToken stop);
+    void begin_sweep();
     Task<void> sweep();
     // With its input and output given; closed here once the worker has them.
     Task<std::string> run_worker_on(std::vector<std::string> arguments, UniqueFd input, reactor::StopToken stop,
@@ -214,6 +217,8 @@ private:
     std::map<std::string, int64_t, std::less<>> lost_;    // chain id -> number of a layer whose files are gone
     std::vector<std::string> problems_;
     std::vector<std::string> trash_;  // trees that nothing names any more
+    reactor::Event trash_came_;
+    TreeRemover remover_;
     bool sweeping_ = false;
     uint64_t jobs_ = 0;
 };

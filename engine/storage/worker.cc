@@ -16,6 +16,7 @@
 #include "engine/storage/decompress.h"
 #include "engine/storage/tar_split.h"
 #include "engine/storage/tree.h"
+#include "engine/storage/tree_remover.h"
 
 namespace engine::storage {
 namespace {
@@ -58,16 +59,6 @@ Result<std::string> copy(const char* folder, std::span<char*> layers) {
     return encode_images({});
 }
 
-Result<std::string> remove(std::span<char*> trees) {
-    Result<void> first;
-    for (const char* tree : trees) {
-        auto removed = remove_tree_at(AT_FDCWD, tree);  // one that resists does not keep the others
-        if (!removed && first) first = std::move(removed);
-    }
-    TRY_VOID(std::move(first));
-    return encode_images({});
-}
-
 Result<std::string> size(const char* tree) {
     TRY(const int64_t bytes, tree_size_at(AT_FDCWD, tree));
     return encode_size(bytes);
@@ -88,7 +79,6 @@ Result<std::string> perform(std::string_view verb, std::span<char*> arguments) {
     if (verb == "import" && arguments.size() == 1) return import(arguments[0]);
     if (verb == "copy" && !arguments.empty()) return copy(arguments[0], arguments.subspan(1));
     if (verb == "archive" && arguments.size() == 1) return archive(arguments[0]);
-    if (verb == "remove") return remove(arguments);
     if (verb == "size" && arguments.size() == 1) return size(arguments[0]);
     return fail(ErrorKind::internal, "unknown worker verb " + std::string(verb));
 }
@@ -102,6 +92,7 @@ int worker_main(int argc, char** argv) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);  // nobody is left to read the answer
     const std::span<char*> arguments(argv, static_cast<size_t>(argc));
     if (arguments.empty()) return 2;
+    if (std::string_view(arguments[0]) == "remove") return serve_removals(worker_result_fd);
     const auto done = perform(arguments[0], arguments.subspan(1));
     const std::string record = done ? *done : encode_error(done.error());
     for (std::string_view left = record; !left.empty();) {

@@ -3,8 +3,8 @@
 //   import FOLDER    a root filesystem tar on descriptor 0 -> FOLDER/0 (a layer's folder: tar_split.h)
 //   archive LAYER    the archive of a layer's folder (tar_split.h), gzip -> descriptor 1
 //   copy FOLDER LAYER...   the layers' trees, bottom first, into the one empty tree FOLDER
-//   remove TREE...   deletes trees
-// The answer is one JSON record on descriptor 3; the exit code is 0 when it is not an error.
+//   remove           deletes the trees it is told on descriptor 0, until its end (tree_remover.h)
+// The answer of the others is one JSON record on descriptor 3; the exit code is 0 when it is not an error.
 #pragma once
 
 namespace engine::storage {
