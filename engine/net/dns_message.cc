@@ -42,6 +42,7 @@ public:
             if ((length & 0xc0) == 0xc0) {
                 if (at + 1 >= bytes_.size()) return refuse(), std::string();
                 const std::size_t to = (length & 0x3f) << 8 | byte(at + 1);
+                compressed_ = true;
                 if (!jumped) at_ = at + 2;
                 jumped = true;
                 at = to;
@@ -64,6 +65,7 @@ public:
     }
     std::size_t at() const { return at_; }
     bool ok() const { return ok_; }
+    bool compressed() const { return compressed_; }   // a name read so far points elsewhere
 
 private:
     unsigned byte(std::size_t at) const { return static_cast<unsigned char>(bytes_[at]); }
@@ -74,6 +76,7 @@ private:
     std::string_view bytes_;
     std::size_t at_;
     bool ok_ = true;
+    bool compressed_ = false;
 };
 
 void put16(std::string& out, unsigned value) {
@@ -147,7 +150,8 @@ std::optional<DnsQuery> parse_query(std::string_view bytes, unsigned& fault) {
     out.type = reader.u16();
     out.klass = reader.u16();
     out.question_end = reader.at();
-    if (!reader.ok()) {
+    // The question goes into the answer as it is: there, what it points to would be something else.
+    if (!reader.ok() || reader.compressed()) {
         fault = dns::format_error;
         return out;
     }
@@ -233,7 +237,7 @@ std::optional<Address> reverse_address(std::string_view name) {
         if (parsed.ec != std::errc{} || parsed.ptr != labels[i].data() + labels[i].size() || value > (v6 ? 15u : 255u))
             return std::nullopt;
         if (v6) {
-            bytes[i / 2] = static_cast<std::uint8_t>(bytes[i / 2] << 4 | value);
+            bytes[i / 2] = static_cast<std::uint8_t>(unsigned{bytes[i / 2]} << 4 | value);
         } else {
             bytes[i] = static_cast<std::uint8_t>(value);
         }
