@@ -151,6 +151,59 @@ Result<net::NetworkSpec> parse_network_create(std::string_view body, ApiVersion 
     return spec;
 }
 
+namespace {
+
+Result<net::Address> address_of(const std::string& text, const char* what) {
+    if (text.empty()) return net::Address();
+    const auto address = net::Address::parse(text);
+    if (!address) return fail(ErrorKind::invalid, std::string("invalid ") + what + ": " + text);
+    return *address;
+}
+
+Result<net::Prefix> prefix_of(const std::string& text, const char* what) {
+    const auto prefix = net::Prefix::parse(text);
+    if (!prefix)
+        return fail(ErrorKind::invalid, std::string("invalid ") + what + ": '" + text + "' is not ADDRESS/LENGTH");
+    return *prefix;
+}
+
+}  // namespace
+
+Result<net::PlugRequest> parse_plug(std::string_view body) {
+    simdjson::dom::parser parser;
+    element root;
+    if (parser.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS || !root.is_object())
+        return fail(ErrorKind::invalid, "invalid JSON: what to plug in is an object");
+    net::PlugRequest out;
+    std::string address, gateway, hardware;
+    out.name = "eth1";
+    TRY_VOID(read(root, "Bridge", out.bridge));
+    TRY_VOID(read(root, "Parent", out.parent));
+    TRY_VOID(read(root, "Name", out.name));
+    TRY_VOID(read(root, "Address", address));
+    TRY_VOID(read(root, "Gateway", gateway));
+    TRY_VOID(read(root, "MacAddress", hardware));
+    if (!address.empty()) {
+        TRY(out.address, prefix_of(address, "address"));
+    }
+    TRY(out.gateway, address_of(gateway, "gateway"));
+    out.hardware = net::HardwareAddress::parse(hardware);
+    if (!hardware.empty() && !out.hardware) return fail(ErrorKind::invalid, "invalid MAC address: " + hardware);
+    element routes;
+    simdjson::dom::array list;
+    if (!has(root, "Routes", routes)) return out;
+    if (routes.get(list) != simdjson::SUCCESS) return wrong("Routes", "[]Route");
+    for (const element item : list) {
+        std::string to, by;
+        TRY_VOID(read(item, "Destination", to));
+        TRY_VOID(read(item, "Gateway", by));
+        TRY(const net::Prefix destination, prefix_of(to, "route"));
+        TRY(const net::Address through, address_of(by, "gateway"));
+        out.routes.emplace_back(destination, through);
+    }
+    return out;
+}
+
 void write_network(json::Writer& w, const net::Network& network, bool detailed) {
     const net::NetworkSpec& spec = network.spec;
     w.begin_object().field("Name", spec.name).field("Id", network.id);

@@ -122,6 +122,26 @@ Task<void> disconnect_network(Services& services, Request& request, Response& re
     co_return sent;
 }
 
+Task<void> plug_interface(Services& services, Request& request, Response& response) {
+    CO_TRY(const auto body, co_await read_whole_body(request));
+    CO_TRY(auto wanted, parse_plug(body));
+    CO_TRY(const auto name, co_await services.containers->plug(request.captures[0], std::move(wanted)));
+    json::Writer w;
+    w.begin_object().field("Name", name).end_object();
+    std::string answer = w.take();
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
+}
+
+Task<void> unplug_interface(Services& services, Request& request, Response& response) {
+    CO_TRY(const auto body, co_await read_whole_body(request));
+    CO_TRY(auto wanted, parse_plug(body));
+    std::string name = wanted.name;
+    CO_TRY_VOID(co_await services.containers->unplug(request.captures[0], std::move(name)));
+    auto sent = co_await response.send_empty(204);
+    co_return sent;
+}
+
 // Filters: label, label!, until.
 Task<void> prune_networks(Services& services, Request& request, Response& response) {
     CO_TRY(const auto filters, parse_filters(request.parameter("filters")));

@@ -14,6 +14,9 @@ Task<void> create_network(Services& services, Request& request, Response& respon
 Task<void> remove_network(Services& services, Request& request, Response& response);
 Task<void> connect_network(Services& services, Request& request, Response& response);
 Task<void> disconnect_network(Services& services, Request& request, Response& response);
+// Ours: dockerd has no such thing.
+Task<void> plug_interface(Services& services, Request& request, Response& response);
+Task<void> unplug_interface(Services& services, Request& request, Response& response);
 Task<void> prune_networks(Services& services, Request& request, Response& response);
 
 }  // namespace engine::api

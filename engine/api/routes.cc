@@ -40,6 +40,8 @@ constexpr Route table[] = {
     {"POST", "/containers/{*}/attach", attach_container, Watch::hangup},
     {"GET", "/containers/{*}/attach/ws", attach_websocket, Watch::hangup},
     {"GET", "/containers/{*}/logs", container_logs, Watch::client},
+    {"POST", "/containers/{*}/plug", plug_interface},
+    {"POST", "/containers/{*}/unplug", unplug_interface},
     {"POST", "/containers/{*}/resize", resize_container},
     {"POST", "/containers/{*}/exec", create_exec, Watch::client},
     {"DELETE", "/containers/{*}", remove_container},

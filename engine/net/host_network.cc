@@ -264,14 +264,19 @@ Result<void> HostNetwork::attach_macvlan(const EndpointPlan& plan, int netns, Ne
     if (auto made = route_.request(outer); !made)
         return fail(std::move(made.error()).with_context("creating a macvlan interface on " + plan.bridge));
     auto set = set_up_inside(plan, inside, replace_default);
-    if (!set) remove_inside(inside, link.inside_name);
+    if (!set) ignore_result(remove_inside(inside, link.inside_name), "the first error is the one to tell");
     return set;
 }
 
-void HostNetwork::remove_inside(NetlinkSocket& inside, const std::string& name) {
+Result<void> HostNetwork::remove_inside(NetlinkSocket& inside, const std::string& name) {
     MessageWriter change;
     add_link_removal(change, name);
-    ignore_result(inside.request(change), "the first error is the one to tell");
+    auto removed = inside.request(change);
+    if (removed) return removed;
+    const bool absent = removed.error().error_number() == ENODEV;
+    return fail(std::move(removed.error())
+                    .with_context("removing interface " + name)
+                    .with_kind(absent ? ErrorKind::not_found : ErrorKind::kernel));
 }
 
 Result<void> HostNetwork::set_up_inside(const EndpointPlan& plan, NetlinkSocket& inside, bool replace_default) {
@@ -320,8 +325,9 @@ Result<Attached> HostNetwork::attach(const AttachPlan& plan, int netns) {
     const auto undo = [&](Error error) {
         // A new namespace takes its links along when its last descriptor is closed; this is for those that stay.
         for (const EndpointPlan* each : made) {
-            if (each->macvlan) remove_inside(*inside, each->veth.inside_name);
-            if (!each->macvlan) ignore_result(remove_link(each->veth.host_name), "the first error is the one to tell");
+            ignore_result(each->macvlan ? remove_inside(*inside, each->veth.inside_name)
+                                        : remove_link(each->veth.host_name),
+                          "the first error is the one to tell");
         }
         return tl::unexpected<Error>(std::move(error));
     };
@@ -360,7 +366,9 @@ Result<void> HostNetwork::detach(const DetachPlan& plan, int netns) {
         TRY(auto socket, NetlinkSocket::open(NETLINK_ROUTE));
         inside.emplace(std::move(socket));
     }
-    if (plan.host_name.empty()) remove_inside(*inside, plan.inside_name);
+    if (plan.host_name.empty()) {
+        TRY_VOID(remove_inside(*inside, plan.inside_name));
+    }
     MessageWriter routes;
     if (plan.gateway.valid()) add_route(routes, 0, {{}, plan.gateway, 0}, false);
     if (plan.gateway_v6.valid()) add_route(routes, 0, {{}, plan.gateway_v6, 0}, true);

@@ -40,7 +40,7 @@ private:
     Result<std::uint32_t> index_of(const std::string& name);
     Result<void> attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
     Result<void> attach_macvlan(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
-    static void remove_inside(NetlinkSocket& inside, const std::string& name);
+    static Result<void> remove_inside(NetlinkSocket& inside, const std::string& name);
     // wide_bridge.cc
     Result<void> make_veth(const EndpointPlan& plan, int netns, std::uint32_t* failed_at);
     Result<std::uint32_t> further_index(const std::string& bridge, std::uint32_t main, unsigned number);

@@ -107,6 +107,18 @@ struct EndpointRequest {
     std::vector<std::pair<std::string, std::string>> links;  // alias, container's name or id
 };
 
+// An interface of a running container on a bridge or an interface of the host, beside its networks: nobody's address is
+// kept for it, and it goes with the container.
+struct PlugRequest {
+    std::string bridge;                   // made when it is not there; or:
+    std::string parent;                   // the host's interface, by macvlan
+    std::string name;                     // inside; "": the next free one
+    Prefix address;                       // none: up, without an address
+    Address gateway;                      // none: the default route stays
+    std::optional<HardwareAddress> hardware;
+    std::vector<std::pair<Prefix, Address>> routes;
+};
+
 // All that a running container has of networks. Its owner gives it back by Networks::leave().
 struct Sandbox {
     std::string id;

@@ -63,6 +63,10 @@ public:
     // Other published ports for a running container: what is asked as before stays as it is. On failure all does.
     Task<void> set_ports(std::shared_ptr<Sandbox> sandbox, std::vector<PortRequest> requests);
 
+    // Into the namespace, and out of it again. The name inside.
+    Task<std::string> plug(PlugRequest request, int netns);
+    Task<void> unplug(std::string name, int netns);
+
     // A sandbox that a container of an earlier engine still lives in: its addresses and ports are taken again.
     Result<void> restore(const std::shared_ptr<Sandbox>& sandbox);
     Task<void> serve_names_again(std::shared_ptr<Sandbox> sandbox, UniqueFd netns);

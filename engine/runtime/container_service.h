@@ -25,6 +25,7 @@ namespace engine::net {
 class Networks;
 struct Endpoint;
 struct HostsEntry;
+struct PlugRequest;
 struct ResolverConfig;
 struct Sandbox;
 }  // namespace engine::net
@@ -119,6 +120,9 @@ public:
     // The networks of a container, running or not.
     Task<void> connect(std::string_view reference, std::string network, EndpointSettings settings);
     Task<void> disconnect(std::string_view reference, std::string network, bool force);
+    // An interface of its own for a running container, and away with it. The name inside.
+    Task<std::string> plug(std::string_view reference, net::PlugRequest request);
+    Task<void> unplug(std::string_view reference, std::string name);
     Task<void> remove_link(std::string_view reference);
     std::vector<std::string> link_names(const Container& target) const;       // "/web/db": what others call it
     std::vector<std::string> links_shown(const Container& container) const;   // "/db:/web/db"

@@ -394,6 +394,42 @@ Task<void> ContainerService::disconnect(std::string_view reference, std::string 
     co_return saved;
 }
 
+namespace {
+
+Result<UniqueFd> own_namespace_of(const Container& container) {
+    if (!container.running()) return fail(ErrorKind::conflict, "container " + container.id + " is not running");
+    if (container.network->kind == NetworkKind::host || container.network->kind == NetworkKind::container)
+        return fail(ErrorKind::invalid, "container " + container.id + " has no network namespace of its own");
+    UniqueFd netns = namespace_of(container);
+    if (!netns) return fail(ErrorKind::conflict, "container " + container.id + " has just ended");
+    return netns;
+}
+
+}  // namespace
+
+Task<std::string> ContainerService::plug(std::string_view reference, net::PlugRequest request) {
+    CO_TRY(auto container, find(reference));
+    CO_TRY(auto held, co_await container->lane.enter());
+    CO_TRY(const auto netns, own_namespace_of(*container));
+    const int fd = netns.get();
+    auto plugged = co_await networks_.plug(std::move(request), fd);
+    co_return plugged;
+}
+
+Task<void> ContainerService::unplug(std::string_view reference, std::string name) {
+    CO_TRY(auto container, find(reference));
+    CO_TRY(auto held, co_await container->lane.enter());
+    CO_TRY(const auto netns, own_namespace_of(*container));
+    const net::Sandbox* sandbox = container->network->sandbox.get();
+    const bool of_a_network = sandbox && std::any_of(sandbox->endpoints.begin(), sandbox->endpoints.end(),
+                                                     [&](const auto& each) { return each->inside_link == name; });
+    if (of_a_network || name == "lo")
+        co_return fail(ErrorKind::conflict, "interface " + name + " was not plugged in: disconnect its network");
+    const int fd = netns.get();
+    auto unplugged = co_await networks_.unplug(std::move(name), fd);
+    co_return unplugged;
+}
+
 // The row's body names the networks of now.
 Result<void> ContainerService::save_networks(Container& container) {
     container.spec.networking_config_json = networking_config_text(container.network->endpoints);

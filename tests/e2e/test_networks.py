@@ -358,6 +358,45 @@ class UserNetworksTest(NetworkCase):
         harness.until(lambda: self.elements() == 0, what='the port is given back')
 
 
+class PlugTest(NetworkCase):
+    """What pipework did: an extra interface on a bridge of the host, or on one of its interfaces."""
+    dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+
+    def test_plug_and_unplug(self):
+        one = self.serve('one', '--name', 'one', '--network', 'none')
+        self.start('--name', 'two', 'busybox', 'sleep', '1000')
+        for name, address in (('one', '192.168.115.10/24@192.168.115.2'), ('two', '192.168.115.11/24')):
+            self.ok('network', 'plug', name, '--bridge', 'br7', '--ip', address, cli=self.dockerc)
+        self.assertEqual(self.heard_inside('two', '192.168.115.10', 80), 'one')
+        self.assertIn('default via 192.168.115.2 dev eth1', self.inside(one, 'ip', 'route'))
+        self.assertNotIn('192.168.115.2', self.inside('two', 'ip', 'route'))
+        self.ok('network', 'plug', 'two', '--parent', 'up0', '--name', 'lan0', '--ip', '10.99.0.50/24', '--mac',
+                '02:00:00:00:00:50', '--route', '10.55.0.0/16@10.99.0.2', cli=self.dockerc)
+        self.assertIn('10.55.0.0/16 via 10.99.0.2 dev lan0', self.inside('two', 'ip', 'route'))
+        self.inside('two', 'ping', '-c', '1', '-W', '3', '10.99.0.2')
+        self.engine.kill()
+        self.engine.start()
+        self.assertEqual(self.heard_inside('two', '192.168.115.10', 80), 'one')   # not swept away
+        self.ok('network', 'unplug', 'two', cli=self.dockerc)
+        self.ok('network', 'unplug', 'two', '--name', 'lan0', cli=self.dockerc)
+        self.assertEqual({x['ifname'] for x in json.loads(self.inside('two', 'ip', '-j', 'link'))}, {'lo', 'eth0'})
+
+    def test_refusals(self):
+        self.start('--name', 'two', 'busybox', 'sleep', '1000')
+        before = self.links()
+        for words, *args in (('one of them', ), ('not ADDRESS/LENGTH', '--bridge', 'br7', '--ip', 'x'),
+                             ("is not in the interface's network", '--bridge', 'br7', '--ip', '10.1.1.1/24@10.2.2.2'),
+                             ('does not exist', '--parent', 'up9', '--ip', '10.1.1.1/24'),
+                             ('File exists', '--parent', 'up0', '--name', 'eth0')):
+            self.refused(words, 'network', 'plug', 'two', *args, cli=self.dockerc)
+        self.refused('was not plugged in', 'network', 'unplug', 'two', '--name', 'eth0', cli=self.dockerc)
+        self.refused('removing interface eth5', 'network', 'unplug', 'two', '--name', 'eth5', cli=self.dockerc)
+        self.refused('is not running', 'network', 'plug', self.ok('create', '--name', 'still', 'busybox'), '--bridge',
+                     'br7', cli=self.dockerc)
+        self.ok('rm', 'still')
+        self.assertEqual(self.links(), before)
+
+
 class EveryClientTest(NetworkCase):
     """The CLI of today, Debian's, and our own."""
 

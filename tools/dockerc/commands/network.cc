@@ -1,4 +1,4 @@
-// dockerc network create|connect|disconnect|inspect|ls|prune|rm
+// dockerc network create|connect|disconnect|inspect|ls|plug|prune|rm|unplug
 #include <cstdio>
 
 #include "engine/reactor/json_writer.h"
@@ -167,6 +167,48 @@ int prune(const Command& command, Client& client, Arguments arguments) {
     return 0;
 }
 
+// "ADDRESS/LENGTH@GATEWAY", as the notes' pipework writes it; "" when there is no '@'.
+std::pair<std::string, std::string> at_gateway(const std::string& text) {
+    const std::size_t at = text.find('@');
+    if (at == std::string::npos) return {text, ""};
+    return {text.substr(0, at), text.substr(at + 1)};
+}
+
+int plug(const Command& command, Client& client, Arguments arguments) {
+    CommandLine line(command);
+    std::string bridge, parent, ip, mac, name = "eth1";
+    std::vector<std::string> routes;
+    line.app.add_option("--bridge", bridge, "Bridge of the host, made when it is not there");
+    line.app.add_option("--parent", parent, "Interface of the host (macvlan)");
+    line.app.add_option("--ip", ip, "ADDRESS/LENGTH[@GATEWAY]");
+    line.app.add_option("--mac", mac, "MAC address");
+    line.app.add_option("--name", name, "Name of the interface in the container");
+    line.list("--route", routes, "NETWORK/LENGTH[@GATEWAY]");
+    if (const int code = line.parse(std::move(arguments), 1, 1); code >= 0) return code;
+    const auto [address, gateway] = at_gateway(ip);
+    Writer json;
+    json.begin_object().field("Bridge", bridge).field("Parent", parent).field("Name", name);
+    json.field("Address", address).field("Gateway", gateway).field("MacAddress", mac).key("Routes").begin_array();
+    for (const std::string& route : routes) {
+        const auto [destination, through] = at_gateway(route);
+        json.begin_object().field("Destination", destination).field("Gateway", through).end_object();
+    }
+    const std::string body = json.end_array().end_object().take();
+    const auto answer = client.call("POST", "/containers/" + url_escape(line.words[0]) + "/plug", body);
+    return answer ? 0 : report(answer.error());
+}
+
+int unplug(const Command& command, Client& client, Arguments arguments) {
+    CommandLine line(command);
+    std::string name = "eth1";
+    line.app.add_option("--name", name, "Name of the interface in the container");
+    if (const int code = line.parse(std::move(arguments), 1, 1); code >= 0) return code;
+    Writer json;
+    const std::string body = json.begin_object().field("Name", name).end_object().take();
+    const auto answer = client.call("POST", "/containers/" + url_escape(line.words[0]) + "/unplug", body);
+    return answer ? 0 : report(answer.error());
+}
+
 const Command verbs[] = {
     {"network connect", "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network", connect},
     {"network create", "[OPTIONS] NETWORK", "Create a network", create},
@@ -174,6 +216,8 @@ const Command verbs[] = {
     {"network inspect", "NETWORK [NETWORK...]", "Display detailed information on networks", inspect},
     {"network ls", "[OPTIONS]", "List networks", list},
     {"network prune", "[OPTIONS]", "Remove all unused networks", prune},
+    {"network plug", "[OPTIONS] CONTAINER", "Give a running container an interface on the host's network", plug},
+    {"network unplug", "[OPTIONS] CONTAINER", "Take such an interface away", unplug},
     {"network rm", "NETWORK [NETWORK...]", "Remove one or more networks", remove},
 };
 
