@@ -2,12 +2,15 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <string>
 
 namespace engine::api {
 namespace {
+
+constexpr std::int64_t seconds_max = INT64_MAX / second - 1;
 
 // Seconds with up to nine digits behind the point.
 bool parse_seconds(std::string_view text, Nanoseconds& out) {
@@ -16,7 +19,6 @@ bool parse_seconds(std::string_view text, Nanoseconds& out) {
     std::int64_t seconds = 0;
     const auto parsed = std::from_chars(whole.data(), whole.data() + whole.size(), seconds);
     if (parsed.ec != std::errc{} || parsed.ptr != whole.data() + whole.size()) return false;
-    constexpr std::int64_t seconds_max = INT64_MAX / second - 1;
     if (seconds > seconds_max || seconds < -seconds_max) return false;
     std::int64_t nanoseconds = 0;
     if (point != std::string_view::npos) {
@@ -59,7 +61,8 @@ bool parse_date(const std::string& text, Nanoseconds& out) {
         offset = (hours * 60 + minutes) * 60 * (*rest == '-' ? -1 : 1);
         rest += 1 + used;
     }
-    out = (std::int64_t{timegm(&parts)} - offset) * second + fraction;
+    const std::int64_t seconds = std::clamp(std::int64_t{timegm(&parts)} - offset, -seconds_max, seconds_max);
+    out = seconds * second + fraction;  // years before 1678 and after 2261 are as far away as these
     return *rest == 0;
 }
 

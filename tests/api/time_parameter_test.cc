@@ -22,6 +22,8 @@ TEST(TimeParameter, Forms) {
     EXPECT_EQ(time_of("2023-11-14T23:13:20.25+01:00"), now + second / 4);
     EXPECT_EQ(time_of("2023-11-14"), now - (22 * 3600 + 13 * 60 + 20) * second);
     EXPECT_EQ(time_of("10m"), now - 600 * second);
+    EXPECT_LT(time_of("0111-01-01"), -9'000'000'000 * second);
+    EXPECT_GT(time_of("9999-12-31T23:59:59.999999999999Z"), 9'000'000'000 * second);
     EXPECT_EQ(time_of("1h1.5s"), now - 3601 * second - second / 2);
 }
 
