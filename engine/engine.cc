@@ -274,6 +274,11 @@ Task<void> Engine::open_services() {
     containers_->begin();
     services_.facts.device_rules = containers_->device_rules();
     services_.networks = networks_.get();
+    runtime::ContainerFiles::Options file_options;
+    file_options.data_root = data;
+    file_options.worker_path = self;
+    files_ = std::make_unique<runtime::ContainerFiles>(file_options, *containers_, *images_);
+    services_.files = files_.get();
     co_return Result<void>{};
 }
 
@@ -306,6 +311,7 @@ Task<void> Engine::close_services() {
     if (event_journal_) {
         CO_TRY_VOID(co_await event_journal_->close());
     }
+    files_.reset();
     containers_.reset();
     keeper_.reset();
     registry_.reset();

@@ -10,6 +10,7 @@
 #include "engine/runtime/event_journal.h"
 #include "engine/reactor/loop.h"
 #include "engine/reactor/unique_fd.h"
+#include "engine/runtime/container_files.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/exec_service.h"
 #include "engine/storage/storage_backend.h"
@@ -51,6 +52,7 @@ private:
     std::unique_ptr<runtime::KeeperClient> keeper_;
     std::unique_ptr<runtime::ContainerService> containers_;
     std::unique_ptr<runtime::ExecService> execs_;
+    std::unique_ptr<runtime::ContainerFiles> files_;
     api::Services services_;
 };
 

@@ -19,4 +19,13 @@ Task<std::string> read_whole_body(Request& request) {
     }
 }
 
+Task<void> hear_out(ByteSource* body) {
+    std::vector<std::byte> buffer(body_buffer_bytes);
+    const std::span<std::byte> room(buffer);
+    while (true) {
+        CO_TRY(const auto got, co_await body->read(room));
+        if (got == 0) co_return Result<void>{};
+    }
+}
+
 }  // namespace engine::api

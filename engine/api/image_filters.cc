@@ -61,7 +61,7 @@ Result<Window> window_of(const storage::ImageStore& store, const Filters& filter
 
 }  // namespace
 
-Result<std::vector<ImageSummary>> list_images_by(const storage::ImageStore& store, const Filters& filters) {
+Result<std::vector<ImageSummary>> list_images_by(const storage::ImageStore& store, const Filters& filters, bool all) {
     TRY_VOID(check_filters(filters, {"dangling", "label", "label!", "before", "since", "reference", "until"}));
     TRY(const auto dangling, dangling_wanted(filters));
     TRY(const auto window, window_of(store, filters));
@@ -81,6 +81,7 @@ Result<std::vector<ImageSummary>> list_images_by(const storage::ImageStore& stor
         if (!std::all_of(labels.begin(), labels.end(), labelled)) continue;
         if (std::any_of(not_labels.begin(), not_labels.end(), labelled)) continue;
         if (dangling && *dangling != image.tags.empty()) continue;
+        if (image.tags.empty() && image.digests.empty() && (!all || dangling) && store.has_children(image.id)) continue;
         if (!patterns.empty()) {
             keep_matching(image.tags, patterns);
             keep_matching(image.digests, patterns);
@@ -92,6 +93,28 @@ Result<std::vector<ImageSummary>> list_images_by(const storage::ImageStore& stor
         out.push_back(std::move(summary));
     }
     std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.created > b.created; });
+    return out;
+}
+
+Result<PruneFilter> prune_filter(const Filters& filters) {
+    TRY_VOID(check_filters(filters, {"dangling", "label", "label!", "until"}));
+    TRY(const auto dangling, dangling_wanted(filters));
+    const auto& until = filter_values(filters, "until");
+    if (until.size() > 1) return fail(ErrorKind::invalid, "more than one until filter specified");
+    std::optional<Nanoseconds> before;
+    if (!until.empty()) {
+        TRY(before, parse_time(until[0], realtime_ns()));
+    }
+    PruneFilter out;
+    out.tagged_too = dangling && !*dangling;
+    out.matches = [before, labels = filter_values(filters, "label"),
+                   not_labels = filter_values(filters, "label!")](const storage::Image& image) {
+        const ImageFacts facts = image_facts(image);
+        const auto labelled = [&](const std::string& label) { return has_label(facts.labels, label); };
+        if (before && (facts.created == 0 || facts.created > *before)) return false;
+        if (!std::all_of(labels.begin(), labels.end(), labelled)) return false;
+        return not_labels.empty() || !std::all_of(not_labels.begin(), not_labels.end(), labelled);
+    };
     return out;
 }
 

@@ -141,7 +141,7 @@ std::string image_inspect(const SystemFacts& facts, const storage::Image& image,
     const element root = document.root();
     json::Writer w;
     w.begin_object().field("Id", image.id).field("RepoTags", image.tags).field("RepoDigests", image.digests);
-    w.field("Parent", "").field("Comment", comment_of(root));
+    w.field("Parent", image.parent).field("Comment", comment_of(root));
     const Nanoseconds created = time_of(root, "created");
     if (created != 0 || version < no_virtual_size) w.field("Created", runtime::rfc3339_nano(created));
     if (version < no_container_config) {
@@ -166,7 +166,7 @@ std::string image_inspect(const SystemFacts& facts, const storage::Image& image,
     return w.take();
 }
 
-Result<std::string> image_history(const storage::Image& image) {
+Result<std::string> image_history(const storage::Image& image, const std::vector<storage::Image>& ancestors) {
     const ImageDocument document(image.config);
     simdjson::dom::array history;
     std::vector<std::string> items;  // oldest first
@@ -183,10 +183,12 @@ Result<std::string> image_history(const storage::Image& image) {
         w.begin_object().field("Comment", text_of(item, "comment"));
         const Nanoseconds created = time_of(item, "created");
         w.field("Created", created / second).field("CreatedBy", text_of(item, "created_by"));
-        const bool newest = i + 1 == steps.size();
-        w.field("Id", newest ? image.id : "<missing>").field("Size", empty ? 0 : image.layer_sizes[layer]).key("Tags");
-        if (newest && !image.tags.empty()) {
-            w.value(image.tags);
+        const std::size_t age = steps.size() - 1 - i;  // 0: the image's own
+        const storage::Image* made = age == 0 ? &image : age <= ancestors.size() ? &ancestors[age - 1] : nullptr;
+        w.field("Id", made != nullptr ? made->id : "<missing>");
+        w.field("Size", empty ? 0 : image.layer_sizes[layer]).key("Tags");
+        if (made != nullptr && !made->tags.empty()) {
+            w.value(made->tags);
         } else {
             w.null();
         }
@@ -213,7 +215,7 @@ void write_image_summary(json::Writer& w, const ImageSummary& summary, ApiVersio
     } else {
         w.value(facts.labels);
     }
-    w.field("ParentId", "");
+    w.field("ParentId", image.parent);
     w.field("RepoDigests", none ? std::vector<std::string>{"<none>@<none>"} : image.digests);
     w.field("RepoTags", none ? std::vector<std::string>{"<none>:<none>"} : image.tags);
     w.field("SharedSize", summary.shared_size).field("Size", image.size);

@@ -12,7 +12,8 @@
 namespace engine::api {
 
 std::string image_inspect(const SystemFacts& facts, const storage::Image& image, ApiVersion version);
-Result<std::string> image_history(const storage::Image& image);
+// ancestors: the images it was committed on, nearest first.
+Result<std::string> image_history(const storage::Image& image, const std::vector<storage::Image>& ancestors);
 
 struct ImageSummary {
     storage::Image image;

@@ -1,5 +1,6 @@
 #include "engine/api/images_api.h"
 
+#include "engine/api/body.h"
 #include "engine/api/image_filters.h"
 #include "engine/api/image_json.h"
 #include "engine/api/limits.h"
@@ -8,6 +9,7 @@
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/event.h"
 #include "engine/storage/config_changes.h"
 #include "engine/storage/image_store.h"
 
@@ -93,6 +95,13 @@ Result<Platform> platform_of(const Request& request) {
     return out;
 }
 
+void write_removed(json::Writer& w, const std::vector<storage::RemovedItem>& removed) {
+    w.begin_array();
+    for (const storage::RemovedItem& item : removed)
+        w.begin_object().field(item.untagged ? "Untagged" : "Deleted", item.name).end_object();
+    w.end_array();
+}
+
 // The new image's JSON, without what only the unpacked layer can say.
 Result<std::string> import_config(const Request& request, const std::string& comment) {
     std::vector<std::string> changes;
@@ -106,16 +115,6 @@ Result<std::string> import_config(const Request& request, const std::string& com
     if (!platform.variant.empty()) w.field("variant", platform.variant);
     w.field("os", platform.os).field("comment", comment).field_raw("config", config).end_object();
     return w.take();
-}
-
-// A client that still sends its archive does not hear why it was refused: it is heard out first.
-Task<void> hear_out(ByteSource* body) {
-    std::vector<std::byte> buffer(body_buffer_bytes);
-    const std::span<std::byte> room(buffer);
-    while (true) {
-        CO_TRY(const auto got, co_await body->read(room));
-        if (got == 0) co_return Result<void>{};
-    }
 }
 
 }  // namespace
@@ -175,7 +174,7 @@ Task<void> list_images(Services& services, Request& request, Response& response)
     const std::string old_filter(request.parameter("filter"));
     if (request.version < reference_filter && !old_filter.empty() && !filters.contains("reference"))
         filters["reference"].push_back(old_filter);
-    CO_TRY(auto summaries, list_images_by(*services.images, filters));
+    CO_TRY(auto summaries, list_images_by(*services.images, filters, request.flag("all")));
     const bool shared = request.version >= shared_size_asked && request.flag("shared-size");
     const auto users = services.containers->image_users();
     json::Writer w;
@@ -201,7 +200,8 @@ Task<void> inspect_image(Services& services, Request& request, Response& respons
 
 Task<void> history_of_image(Services& services, Request& request, Response& response) {
     CO_TRY(const auto image, services.images->find(request.captures[0]));
-    CO_TRY(std::string answer, image_history(image));
+    const auto ancestors = services.images->ancestors(image.id);
+    CO_TRY(std::string answer, image_history(image, ancestors));
     auto sent = co_await response.send_json(200, std::move(answer));
     co_return sent;
 }
@@ -219,14 +219,43 @@ Task<void> remove_image(Services& services, Request& request, Response& response
     if (name.find_first_not_of(" \t") == std::string::npos)
         co_return fail(ErrorKind::invalid, "image name cannot be blank");
     const auto users = services.containers->image_users();
-    CO_TRY(auto removed, services.images->remove(name, request.flag("force"), users));
+    CO_TRY(auto removed, services.images->remove(name, request.flag("force"), !request.flag("noprune"), users));
     json::Writer w;
-    w.begin_array();
-    for (const storage::RemovedItem& item : removed)
-        w.begin_object().field(item.untagged ? "Untagged" : "Deleted", item.name).end_object();
-    w.end_array();
+    write_removed(w, removed);
     std::string answer = w.take();
     auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
+}
+
+Task<void> prune_images(Services& services, Request& request, Response& response) {
+    CO_TRY(const Filters filters, parse_filters(request.parameter("filters")));
+    CO_TRY(const auto wanted, prune_filter(filters));
+    const auto users = services.containers->image_users();
+    const auto report = services.images->prune(wanted.tagged_too, wanted.matches, users);
+    runtime::EventAttributes attributes = {{"reclaimed", std::to_string(report.reclaimed)}};
+    services.events->publish("image", "prune", "", std::move(attributes));
+    json::Writer w;
+    w.begin_object().key("ImagesDeleted");
+    if (report.removed.empty()) {
+        w.null();
+    } else {
+        write_removed(w, report.removed);
+    }
+    std::string answer = w.field("SpaceReclaimed", report.reclaimed).end_object().take();
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
+}
+
+// One image by its path, or the `names` of the query, which may hold several each.
+Task<void> save_images(Services& services, Request& request, Response& response) {
+    std::vector<std::string> names = request.captures;
+    if (names.empty())
+        for (const auto& [name, value] : request.query)
+            if (name == "names") names.push_back(value);
+    if (names.empty()) co_return fail(ErrorKind::invalid, "no image to save: give at least one name");
+    CO_TRY(auto saving, co_await services.images->begin_save(std::move(names), request.stop));
+    CO_TRY_VOID(co_await response.begin(200, "application/x-tar"));
+    auto sent = co_await services.images->save(saving.get(), &response, request.stop);
     co_return sent;
 }
 

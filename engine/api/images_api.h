@@ -11,6 +11,8 @@ Task<void> create_image(Services& services, Request& request, Response& response
 Task<void> inspect_image(Services& services, Request& request, Response& response);
 Task<void> history_of_image(Services& services, Request& request, Response& response);
 Task<void> tag_image(Services& services, Request& request, Response& response);
+Task<void> prune_images(Services& services, Request& request, Response& response);
+Task<void> save_images(Services& services, Request& request, Response& response);
 Task<void> remove_image(Services& services, Request& request, Response& response);
 
 }  // namespace engine::api

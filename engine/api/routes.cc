@@ -1,6 +1,7 @@
 #include "engine/api/routes.h"
 
 #include "engine/api/absent_api.h"
+#include "engine/api/container_files_api.h"
 #include "engine/api/container_verbs_api.h"
 #include "engine/api/attach_api.h"
 #include "engine/api/containers_api.h"
@@ -48,6 +49,13 @@ constexpr Route table[] = {
     {"POST", "/exec/{}/start", start_exec, Watch::hangup},
     {"POST", "/exec/{}/resize", resize_exec, Watch::client},
     {"GET", "/exec/{}/json", inspect_exec},
+    {"HEAD", "/containers/{}/archive", stat_archive, Watch::client},
+    {"GET", "/containers/{}/archive", get_archive, Watch::client},
+    {"PUT", "/containers/{}/archive", put_archive},
+    {"POST", "/containers/{}/copy", copy_from_container},
+    {"GET", "/containers/{}/export", export_container, Watch::client},
+    {"GET", "/containers/{}/changes", container_changes, Watch::client},
+    {"POST", "/commit", commit_container},
     {"GET", "/images/json", list_images},
     {"POST", "/images/load", load_images},
     {"POST", "/images/create", create_image, Watch::hangup},
@@ -55,6 +63,9 @@ constexpr Route table[] = {
     {"POST", "/images/{*}/push", push_image, Watch::client},
     {"GET", "/distribution/{*}/json", inspect_distribution, Watch::client},
     {"POST", "/auth", check_login, Watch::client},
+    {"POST", "/images/prune", prune_images},
+    {"GET", "/images/get", save_images, Watch::client},
+    {"GET", "/images/{*}/get", save_images, Watch::client},
     {"GET", "/images/{*}/json", inspect_image},
     {"GET", "/images/{*}/history", history_of_image},
     {"POST", "/images/{*}/tag", tag_image},

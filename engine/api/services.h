@@ -8,6 +8,7 @@
 #include "engine/reactor/units.h"
 
 namespace engine::runtime {
+class ContainerFiles;
 class ContainerService;
 class ExecService;
 class Events;
@@ -50,6 +51,7 @@ struct Services {
     SystemFacts facts;
     runtime::ContainerService* containers = nullptr;
     runtime::ExecService* execs = nullptr;
+    runtime::ContainerFiles* files = nullptr;
     storage::ImageStore* images = nullptr;
     storage::RegistryService* registry = nullptr;
     net::Networks* networks = nullptr;

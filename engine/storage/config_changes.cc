@@ -43,6 +43,9 @@ struct Health {
 class ImageConfig {
 public:
     Result<void> apply(std::string_view line);
+    Result<void> read(std::string_view json);
+    // What is not said here is as it is there.
+    void merge(const ImageConfig& other);
     std::string text() const;
 
 private:
@@ -56,6 +59,10 @@ private:
     Result<void> healthcheck(std::string_view rest);
 
     std::string user_, working_dir_, stop_signal_;
+    std::string hostname_, domainname_, image_;
+    bool attach_stdin_ = false, attach_stdout_ = false, attach_stderr_ = false;
+    bool tty_ = false, open_stdin_ = false, stdin_once_ = false, args_escaped_ = false;
+    Words shell_;
     Environment env_;
     std::optional<Words> cmd_, entrypoint_;
     Words on_build_;
@@ -315,13 +322,131 @@ void write_words(json::Writer& w, const char* name, const Words& words) {
     }
 }
 
+using simdjson::dom::element;
+
+void take(element root, const char* key, std::string& out) {
+    std::string_view text;
+    if (root[key].get(text) == simdjson::SUCCESS) out = text;
+}
+void take(element root, const char* key, bool& out) {
+    bool flag = false;
+    if (root[key].get(flag) == simdjson::SUCCESS) out = flag;
+}
+void take(element root, const char* key, int64_t& out) {
+    int64_t number = 0;
+    if (root[key].get(number) == simdjson::SUCCESS) out = number;
+}
+// A list of words, or the one word that old clients send.
+bool take(element root, const char* key, Words& out) {
+    simdjson::dom::array list;
+    std::string_view one;
+    if (root[key].get(one) == simdjson::SUCCESS) {
+        out = {std::string(one)};
+        return true;
+    }
+    if (root[key].get(list) != simdjson::SUCCESS) return false;
+    out.clear();
+    for (const element item : list) {
+        std::string_view text;
+        if (item.get(text) == simdjson::SUCCESS) out.emplace_back(text);
+    }
+    return true;
+}
+void take(element root, const char* key, std::optional<Words>& out) {
+    Words words;
+    if (take(root, key, words)) out = std::move(words);
+}
+void take(element root, const char* key, std::set<std::string>& out) {
+    simdjson::dom::object members;
+    if (root[key].get(members) != simdjson::SUCCESS) return;
+    for (const auto member : members) out.emplace(member.key);
+}
+
+Result<void> ImageConfig::read(std::string_view json) {
+    simdjson::dom::parser parser;
+    element root;
+    if (json.empty()) return {};
+    if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS)
+        return bad("invalid JSON: the configuration cannot be parsed");
+    if (root.is_null()) return {};
+    if (!root.is_object()) return bad("invalid JSON: the configuration is not an object");
+    take(root, "Hostname", hostname_);
+    take(root, "Domainname", domainname_);
+    take(root, "User", user_);
+    take(root, "Image", image_);
+    take(root, "WorkingDir", working_dir_);
+    take(root, "StopSignal", stop_signal_);
+    take(root, "AttachStdin", attach_stdin_);
+    take(root, "AttachStdout", attach_stdout_);
+    take(root, "AttachStderr", attach_stderr_);
+    take(root, "Tty", tty_);
+    take(root, "OpenStdin", open_stdin_);
+    take(root, "StdinOnce", stdin_once_);
+    take(root, "ArgsEscaped", args_escaped_);
+    take(root, "Env", env_);
+    take(root, "Cmd", cmd_);
+    take(root, "Entrypoint", entrypoint_);
+    take(root, "OnBuild", on_build_);
+    take(root, "Shell", shell_);
+    take(root, "ExposedPorts", ports_);
+    take(root, "Volumes", volumes_);
+    simdjson::dom::object labels;
+    if (root["Labels"].get(labels) == simdjson::SUCCESS)
+        for (const auto label : labels) {
+            std::string_view value;
+            if (label.value.get(value) == simdjson::SUCCESS) labels_[std::string(label.key)] = value;
+        }
+    element check;
+    if (root["Healthcheck"].get(check) == simdjson::SUCCESS && check.is_object()) {
+        Health health;
+        take(check, "Test", health.test);
+        take(check, "Interval", health.interval);
+        take(check, "Timeout", health.timeout);
+        take(check, "StartPeriod", health.start_period);
+        take(check, "StartInterval", health.start_interval);
+        take(check, "Retries", health.retries);
+        health_ = std::move(health);
+    }
+    return {};
+}
+
+// The rules are dockerd's.
+void ImageConfig::merge(const ImageConfig& other) {
+    if (user_.empty()) user_ = other.user_;
+    ports_.insert(other.ports_.begin(), other.ports_.end());
+    for (const auto& theirs : other.env_) {
+        const auto name = theirs.substr(0, theirs.find('='));
+        const bool known = std::any_of(env_.begin(), env_.end(),
+                                       [&](const auto& ours) { return ours.substr(0, ours.find('=')) == name; });
+        if (!known) env_.push_back(theirs);
+    }
+    labels_.insert(other.labels_.begin(), other.labels_.end());
+    if (!entrypoint_ || entrypoint_->empty()) {
+        if (!cmd_ || cmd_->empty()) {
+            cmd_ = other.cmd_;
+            args_escaped_ = other.args_escaped_;
+        }
+        if (!entrypoint_) entrypoint_ = other.entrypoint_;
+    }
+    if (!health_) health_ = other.health_;
+    if (health_ && other.health_) {
+        if (health_->test.empty()) health_->test = other.health_->test;
+        for (auto field : {&Health::interval, &Health::timeout, &Health::start_period, &Health::start_interval,
+                           &Health::retries})
+            if ((*health_).*field == 0) (*health_).*field = (*other.health_).*field;
+    }
+    if (working_dir_.empty()) working_dir_ = other.working_dir_;
+    volumes_.insert(other.volumes_.begin(), other.volumes_.end());
+    if (stop_signal_.empty()) stop_signal_ = other.stop_signal_;
+}
+
 // dockerd's container.Config, with its fields in its order.
 std::string ImageConfig::text() const {
     json::Writer w;
-    w.begin_object().field("Hostname", "").field("Domainname", "").field("User", user_);
-    w.field("AttachStdin", false).field("AttachStdout", false).field("AttachStderr", false);
+    w.begin_object().field("Hostname", hostname_).field("Domainname", domainname_).field("User", user_);
+    w.field("AttachStdin", attach_stdin_).field("AttachStdout", attach_stdout_).field("AttachStderr", attach_stderr_);
     write_set(w, "ExposedPorts", ports_, false);
-    w.field("Tty", false).field("OpenStdin", false).field("StdinOnce", false);
+    w.field("Tty", tty_).field("OpenStdin", open_stdin_).field("StdinOnce", stdin_once_);
     write_words(w, "Env", env_);
     if (cmd_) {
         w.field("Cmd", *cmd_);
@@ -337,7 +462,8 @@ std::string ImageConfig::text() const {
         if (health_->retries != 0) w.field("Retries", health_->retries);
         w.end_object();
     }
-    w.field("Image", "");
+    if (args_escaped_) w.field("ArgsEscaped", true);
+    w.field("Image", image_);
     write_set(w, "Volumes", volumes_, true);
     w.field("WorkingDir", working_dir_);
     if (entrypoint_) {
@@ -352,8 +478,18 @@ std::string ImageConfig::text() const {
         w.field("Labels", labels_);
     }
     if (!stop_signal_.empty()) w.field("StopSignal", stop_signal_);
+    if (!shell_.empty()) w.field("Shell", shell_);
     w.end_object();
     return w.take();
+}
+
+Result<void> apply_all(std::span<const std::string> changes, ImageConfig& config) {
+    std::string all;
+    for (const auto& change : changes) all += change + "\n";
+    for (const auto& line : dockerfile_lines(all)) {
+        TRY_VOID(config.apply(line));
+    }
+    return {};
 }
 
 }  // namespace
@@ -381,13 +517,20 @@ std::optional<int64_t> parse_duration(std::string_view text) {
 }
 
 Result<std::string> config_of_changes(std::span<const std::string> changes) {
-    std::string all;
-    for (const auto& change : changes) all += change + "\n";
     ImageConfig config;
-    for (const auto& line : dockerfile_lines(all)) {
-        TRY_VOID(config.apply(line));
-    }
+    TRY_VOID(apply_all(changes, config));
     return config.text();
+}
+
+Result<std::string> committed_config(std::string_view config, std::span<const std::string> changes,
+                                     std::string_view container_config) {
+    ImageConfig own;
+    ImageConfig of_container;
+    TRY_VOID(own.read(config));
+    TRY_VOID(of_container.read(container_config));
+    TRY_VOID(apply_all(changes, own));
+    own.merge(of_container);
+    return own.text();
 }
 
 }  // namespace engine::storage

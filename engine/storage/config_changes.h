@@ -15,6 +15,11 @@ namespace engine::storage {
 // Instructions that run something or bring files are refused: "run is not a valid change command".
 Result<std::string> config_of_changes(std::span<const std::string> changes);
 
+// The same on top of a config (an object's text, "" for an empty one), and what is then still open taken from the
+// container's config, as a commit does.
+Result<std::string> committed_config(std::string_view config, std::span<const std::string> changes,
+                                     std::string_view container_config);
+
 // Go's durations, in nanoseconds: "1m30s", "500ms", "1.5h".
 std::optional<int64_t> parse_duration(std::string_view text);
 

@@ -59,6 +59,7 @@ constexpr int allowed_calls[] = {SCMP_SYS(read),
                                  SCMP_SYS(fgetxattr),
                                  SCMP_SYS(flistxattr),
                                  SCMP_SYS(copy_file_range),
+                                 SCMP_SYS(sendfile),
                                  SCMP_SYS(ioctl),
                                  SCMP_SYS(mmap),
                                  SCMP_SYS(munmap),
@@ -119,7 +120,7 @@ Result<void> close_system_calls() {
 
 }  // namespace
 
-Result<void> confine_to(const char* folder) {
+Result<void> leave_host_mounts() {
     ::umask(0);
 #ifndef __SANITIZE_ADDRESS__  // its shadow alone is larger
     const rlimit memory{limits::worker_memory_bytes_max, limits::worker_memory_bytes_max};
@@ -127,10 +128,19 @@ Result<void> confine_to(const char* folder) {
 #endif
     if (::unshare(CLONE_NEWNS) != 0) return fail_errno(errno, "own mount namespace");
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail_errno(errno, "private mounts");
-    if (::chdir(folder) != 0 || ::chroot(".") != 0) return fail_errno(errno, std::string("chroot into ") + folder);
+    return {};
+}
+
+Result<void> lock_in() {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "no_new_privs");
     TRY_VOID(drop_capabilities());
     return close_system_calls();
+}
+
+Result<void> confine_to(const char* folder) {
+    TRY_VOID(leave_host_mounts());
+    if (::chdir(folder) != 0 || ::chroot(".") != 0) return fail_errno(errno, std::string("chroot into ") + folder);
+    return lock_in();
 }
 
 }  // namespace engine::storage

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS blob_sources(digest TEXT NOT NULL, repository TEXT NO
 CREATE TABLE IF NOT EXISTS manifests(image_id TEXT PRIMARY KEY, digest TEXT NOT NULL, media_type TEXT NOT NULL,
                                      body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS networks(id TEXT PRIMARY KEY, json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS parents(image_id TEXT PRIMARY KEY, parent_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS containers(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL,
                                       state TEXT NOT NULL);
 )sql";
@@ -357,6 +358,16 @@ Result<void> Database::delete_ghost(std::string_view image_id) {
 }
 Result<std::vector<GhostRow>> Database::ghosts() {
     EACH_ROW("SELECT image_id,top_layer FROM ghosts", GhostRow, column_text(row, 0), sqlite3_column_int64(row, 1));
+}
+
+Result<void> Database::put_parent(std::string_view image_id, std::string_view parent_id) {
+    return run("INSERT OR REPLACE INTO parents VALUES(?,?)", {image_id, parent_id});
+}
+Result<void> Database::delete_parent(std::string_view image_id) {
+    return run("DELETE FROM parents WHERE image_id=?", {image_id});
+}
+Result<std::vector<ParentRow>> Database::parents() {
+    EACH_ROW("SELECT image_id,parent_id FROM parents", ParentRow, column_text(row, 0), column_text(row, 1));
 }
 
 Result<void> Database::put_tag_time(std::string_view image_id, int64_t at) {

@@ -73,6 +73,11 @@ struct NetworkRow {
     std::string json;
 };
 
+struct ParentRow {
+    std::string image_id;
+    std::string parent_id;
+};
+
 struct ContainerRow {
     std::string id;
     std::string name;
@@ -113,6 +118,10 @@ public:
     Result<void> put_ghost(std::string_view image_id, int64_t top_layer);
     Result<void> delete_ghost(std::string_view image_id);
     Result<std::vector<GhostRow>> ghosts();
+    // The image that this one was committed on top of.
+    Result<void> put_parent(std::string_view image_id, std::string_view parent_id);
+    Result<void> delete_parent(std::string_view image_id);
+    Result<std::vector<ParentRow>> parents();
     // When a client last gave the image a name.
     Result<void> put_tag_time(std::string_view image_id, int64_t at);
     Result<void> delete_tag_time(std::string_view image_id);

@@ -28,18 +28,6 @@ constexpr Nanoseconds sweep_retry = 1 * second;
 constexpr Nanoseconds sweeper_lingers = 3 * second;     // with nothing to delete
 constexpr std::size_t trees_per_sweep = 256;
 
-std::string now_text() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    tm parts{};
-    ::gmtime_r(&now.tv_sec, &parts);
-    char date[32];
-    char out[64];
-    ::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
-    std::snprintf(out, sizeof out, "%s.%09ldZ", date, now.tv_nsec);
-    return out;
-}
-
 std::vector<std::string> names_in(const std::string& folder) {
     std::vector<std::string> out;
     DIR* dir = ::opendir(folder.c_str());
@@ -70,6 +58,18 @@ Result<void> keep_layer(const std::string& from, const std::string& home) {
 
 }  // namespace
 
+std::string ImageStore::now_text() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    tm parts{};
+    ::gmtime_r(&now.tv_sec, &parts);
+    char date[32];
+    char out[64];
+    ::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(out, sizeof out, "%s.%09ldZ", date, now.tv_nsec);
+    return out;
+}
+
 ImageStore::ImageStore(Options options, Database& db, StorageBackend& backend)
     : options_(std::move(options)), db_(db), backend_(backend), remover_(options_.worker_path) {}
 
@@ -86,6 +86,7 @@ Result<void> ImageStore::read_rows() {
     TRY(auto tags, db_.tags());
     TRY(auto tag_times, db_.tag_times());
     TRY(auto ghosts, db_.ghosts());
+    TRY(auto parents, db_.parents());
     ghosts_.clear();
     for (auto& ghost : ghosts) ghosts_[ghost.image_id] = ghost.top_layer;
     layers_.clear();
@@ -114,6 +115,9 @@ Result<void> ImageStore::read_rows() {
     for (auto& tag : tags)
         if (images_.contains(tag.image_id)) tags_[tag.reference] = tag.image_id;
     for (auto& time : tag_times) tag_times_[time.image_id] = time.at;
+    parents_.clear();
+    for (auto& row : parents)
+        if (images_.contains(row.image_id) && images_.contains(row.parent_id)) parents_[row.image_id] = row.parent_id;
     return {};
 }
 

@@ -14,10 +14,6 @@ tl::unexpected<Error> no_such_image(std::string_view name) {
     return fail(ErrorKind::not_found, "No such image: " + std::string(name));
 }
 
-std::string short_id(std::string_view id) {
-    if (id.starts_with("sha256:")) id.remove_prefix(7);
-    return std::string(id.substr(0, 12));
-}
 
 std::string familiar_of(const std::string& reference) {
     const auto parsed = parse_reference(reference);
@@ -64,6 +60,7 @@ Image ImageStore::describe(const ImageRow& row) const {
     }
     for (const auto& reference : references_of(row.id))
         (reference.find('@') == std::string::npos ? out.tags : out.digests).push_back(familiar_of(reference));
+    if (const auto parent = parents_.find(row.id); parent != parents_.end()) out.parent = parent->second;
     if (const auto tagged = tag_times_.find(row.id); tagged != tag_times_.end()) out.tagged_at = tagged->second;
     return out;
 }
@@ -146,90 +143,6 @@ int64_t ImageStore::shared_size(std::string_view id) const {
     for (const LayerRow* layer : chain_of(at->second.top_layer))
         if (users[layer->number] > 1) out += layer->size;
     return out;
-}
-
-Result<void> ImageStore::delete_image(const std::string& id, std::vector<RemovedItem>& out) {
-    const auto references = references_of(id);
-    const auto delete_rows = [&]() -> Result<void> {
-        TRY_VOID(db_.begin());
-        for (const auto& reference : references) {
-            TRY_VOID(db_.delete_tag(reference));
-        }
-        TRY_VOID(db_.delete_tag_time(id));
-        TRY_VOID(db_.delete_image(id));
-        if (held_.contains(id)) {
-            TRY_VOID(db_.put_ghost(id, images_.find(id)->second.top_layer));
-        }
-        return db_.commit();
-    };
-    auto done = delete_rows();
-    if (!done && done.error().error_number() == ENOSPC) {
-        db_.rollback();
-        done = delete_rows();
-    }
-    if (!done) {
-        db_.rollback();
-        return done;
-    }
-    for (const auto& reference : references) {
-        out.push_back({true, familiar_of(reference)});
-        tags_.erase(reference);
-    }
-    if (held_.contains(id)) ghosts_[id] = images_.find(id)->second.top_layer;
-    images_.erase(id);
-    tag_times_.erase(id);
-    out.push_back({false, id});
-    return collect_layers(&out);
-}
-
-// A name goes, and the image with its last name; an id takes the image with all of its names. What stands in the way is
-// told in dockerd's words: a running container always does, the rest unless forced.
-Result<std::vector<RemovedItem>> ImageStore::remove_one(std::string_view name, const std::string& id, bool force,
-                                                        const UsersOf& users) {
-    const bool by_id = id.starts_with(name) || std::string_view(id).substr(7).starts_with(name);
-    const auto references = references_of(id);
-    const auto used_by = users ? users(id) : std::vector<ContainerUse>();
-    const auto running = std::find_if(used_by.begin(), used_by.end(), [](const auto& use) { return use.running; });
-    std::vector<RemovedItem> out;
-    const auto unable = [&](const char* how, const std::string& why) {
-        return fail(ErrorKind::conflict, "conflict: unable to delete " + short_id(id) + " (" + how + ") - " + why);
-    };
-    if (!by_id) {
-        TRY(auto parsed, parse_reference(name));
-        const std::string reference = with_default_tag(std::move(parsed)).text();
-        if (references.size() == 1 && !used_by.empty() && !force)
-            return fail(ErrorKind::conflict, "conflict: unable to remove repository reference \"" + std::string(name) +
-                                                 "\" (must force) - container " + short_id(used_by[0].container_id) +
-                                                 " is using its referenced image " + short_id(id));
-        if (references.size() == 1 && running == used_by.end()) {
-            TRY_VOID(delete_image(id, out));
-            return out;
-        }
-        TRY_VOID(db_.delete_tag(reference));
-        tags_.erase(reference);
-        out.push_back({true, familiar_of(reference)});
-        return out;
-    }
-    if (running != used_by.end())
-        return unable("cannot be forced",
-                      "image is being used by running container " + short_id(running->container_id));
-    if (references.size() > 1 && !force)
-        return unable("must be forced", "image is referenced in multiple repositories");
-    if (!used_by.empty() && !force)
-        return unable("must be forced",
-                      "image is being used by stopped container " + short_id(used_by[0].container_id));
-    TRY_VOID(delete_image(id, out));
-    return out;
-}
-
-Result<std::vector<RemovedItem>> ImageStore::remove(std::string_view name, bool force, const UsersOf& users) {
-    TRY(const std::string id, resolve(name));
-    TRY(auto removed, remove_one(name, id, force, users));
-    for (const RemovedItem& item : removed) {
-        if (item.untagged) tell("untag", id, id);
-        if (!item.untagged && item.name == id) tell("delete", id, id);
-    }
-    return removed;
 }
 
 void ImageStore::tell(std::string_view action, const std::string& id, const std::string& name) const {

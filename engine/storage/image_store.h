@@ -27,8 +27,12 @@ class ChildProcess;
 
 namespace engine::storage {
 
+struct ChildConfig;
+struct SavedImage;
+
 struct Image {
     std::string id;                // sha256:<hex>
+    std::string parent;            // the image it was committed on top of, ""
     std::string config;            // the image's JSON, exact bytes
     std::vector<ChainLink> chain;  // bottom first
     std::vector<std::string> diff_ids;
@@ -52,13 +56,25 @@ struct ContainerUse {
 // Who uses an image: asked when one is to be removed.
 using UsersOf = std::function<std::vector<ContainerUse>(std::string_view image_id)>;
 
-// One of: load, import, tag, untag, delete.
+// One of: load, import, save, tag, untag, delete.
 struct ImageEvent {
     std::string id;
     std::string name;    // of a tag: the reference, else the id
     std::string config;  // "" once the image is gone
 };
 using ImageEventHandler = std::function<void(std::string_view action, const ImageEvent& event)>;
+
+struct PruneReport {
+    std::vector<RemovedItem> removed;
+    int64_t reclaimed = 0;  // bytes of the layers that went
+};
+
+// A container's changes as a layer that no row names yet.
+struct PendingCommit {
+    std::string parent;  // image
+    std::string folder;  // under DATA/tmp
+    std::optional<LoadedLayer> layer;
+};
 
 struct NewLayer {
     std::string diff_id;
@@ -136,8 +152,32 @@ public:
     // By name[:tag], name@digest (of a registry), id or a prefix of it.
     Result<Image> find(std::string_view name) const;
     Result<void> tag(std::string_view image, std::string_view reference);
-    // Without force: refused in dockerd's words while a container or another name needs it.
-    Result<std::vector<RemovedItem>> remove(std::string_view name, bool force, const UsersOf& users);
+    // Without force: refused in dockerd's words while a container or another name needs it. prune: parents without a
+    // name that nothing else needs go, too.
+    Result<std::vector<RemovedItem>> remove(std::string_view name, bool force, bool prune, const UsersOf& users);
+    // Every wanted image that nothing uses; with its names only when they are not tags, unless `tagged_too`.
+    PruneReport prune(bool tagged_too, const std::function<bool(const Image&)>& wanted, const UsersOf& users);
+    bool has_children(std::string_view id) const;
+    // What it was committed on, and what that was, nearest first.
+    std::vector<Image> ancestors(std::string_view id) const;
+
+    // A commit in two halves: between them a paused container may go on.
+    Task<PendingCommit> begin_commit(std::string container_id, std::string image_id, reactor::StopToken stop = {});
+    Result<std::string> end_commit(PendingCommit pending, ChildConfig child, const std::string& reference);
+    void drop_commit(PendingCommit pending);
+    // What the container has changed, as the API lists it: JSON.
+    Task<std::string> changes(std::string container_id, std::string image_id, reactor::StopToken stop = {});
+
+    // An archive of images that is about to come; their layers stay until it is let go of.
+    struct Saving;
+    struct CloseSaving {
+        ImageStore* store = nullptr;
+        void operator()(Saving* saving) const;
+    };
+    using SavingPtr = std::unique_ptr<Saving, CloseSaving>;
+    Task<SavingPtr> begin_save(std::vector<std::string> names, reactor::StopToken stop = {});
+    Task<void> save(Saving* saving, ByteSink* sink, reactor::StopToken stop = {});
+
     int64_t layers_size() const;                     // every layer once
     int64_t shared_size(std::string_view id) const;  // bytes in layers that other images use too
 
@@ -152,10 +192,11 @@ public:
     // A container holds its image's layers even when the image is removed by force, and over a restart.
     void hold(std::string_view image_id);
     void release(std::string_view image_id);
+    // A tree that nothing names any more, deleted in the background; one that is not there is no matter.
+    void discard(std::string path);
 
     // For transfers from and to registries (image_registry.cc). new_folder: a name in DATA/tmp, not made.
     std::string new_folder(std::string_view purpose);
-    void discard(std::string path);  // deleted in the background
     bool has_image(std::string_view id) const;
     bool has_layer(std::string_view chain_id) const;
     // What comes on `input` into folder/0 (tar_split.h). The folder is made here and discarded by the caller.
@@ -187,12 +228,36 @@ private:
     Task<std::string> hear_worker(reactor::ChildProcess* child, std::string name, UniqueFd result,
                                   reactor::StopToken stop);
     Result<bool> name_pulled(const PulledImage& pulled, const std::string& id);
+    static std::string now_text();
+    std::vector<std::string> tree_arguments(std::string_view container_id, std::string_view image_id) const;
+    Task<std::string> answer_of(std::vector<std::string> arguments, reactor::StopToken stop);
+    Task<LoadedImage> commit_tree(std::string folder, std::string container_id, std::string image_id,
+                                  reactor::StopToken stop);
+    Result<void> add_saved(std::vector<SavedImage>& out, const std::string& id, const std::string& reference);
+    Result<std::vector<SavedImage>> saved_images(const std::vector<std::string>& names, std::vector<std::string>& ids);
     Result<std::string> commit_image(const LoadedImage& image, const std::string& folder, std::vector<NewLayer>* made);
     Result<void> commit_loaded(const std::vector<LoadedImage>& images, const std::string& folder, LoadResult& out);
     Result<void> delete_image(const std::string& id, std::vector<RemovedItem>& out);
     Result<void> collect_layers(std::vector<RemovedItem>* out);
-    Result<std::vector<RemovedItem>> remove_one(std::string_view name, const std::string& id, bool force,
-                                                const UsersOf& users);
+    Result<void> untag(const std::string& reference, std::vector<RemovedItem>& out);
+    // Why the image stays; `soft` ones give way to force.
+    enum Conflict : unsigned {
+        by_child = 1,
+        by_running = 2,
+        by_name = 4,
+        by_stopped = 8,
+        by_hard = by_child | by_running,
+        by_soft = by_name | by_stopped
+    };
+    struct Refusal {
+        std::string message;
+        bool used = false;
+    };
+    std::optional<Refusal> refusal(const std::string& id, unsigned asked, const UsersOf& users) const;
+    Result<void> delete_unless_named(const std::string& id, bool prune, bool force, const UsersOf& users,
+                                     std::vector<RemovedItem>& out);
+    Result<void> delete_unless(const std::string& id, bool force, bool prune, bool quiet, const UsersOf& users,
+                               std::vector<RemovedItem>& out);
     void tell(std::string_view action, const std::string& id, const std::string& name) const;
     Result<std::string> resolve(std::string_view name) const;
     Result<void> remember_tag_time(const std::string& id);
@@ -212,6 +277,7 @@ private:
     std::map<std::string, ImageRow, std::less<>> images_;
     std::map<std::string, std::string, std::less<>> tags_;  // reference -> image id
     std::map<std::string, int64_t, std::less<>> tag_times_;
+    std::map<std::string, std::string, std::less<>> parents_;  // image id -> the image it was committed on
     std::map<std::string, std::pair<int, int64_t>, std::less<>> held_;  // image id -> containers, its top layer
     std::map<std::string, int64_t, std::less<>> ghosts_;  // removed images that containers stand on -> top layer
     std::map<std::string, int64_t, std::less<>> lost_;    // chain id -> number of a layer whose files are gone

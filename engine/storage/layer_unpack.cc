@@ -1,9 +1,7 @@
 #include "engine/storage/layer_unpack.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 #include "engine/storage/digest.h"
 #include "engine/storage/limits.h"
 #include "engine/storage/tar_split.h"
+#include "engine/storage/path_in_root.h"
 #include "engine/storage/tree.h"
 
 namespace engine::storage {
@@ -62,17 +61,11 @@ private:
     Sha256 hash_;
 };
 
-int open_beneath(int root, const char* path, uint64_t flags) {
-    open_how how{};
-    how.flags = flags | O_CLOEXEC;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
-}
-
 class Unpacker {
 public:
-    // split: keeps what makes the archive again; may be null.
-    Unpacker(int root, TarSplitWriter* split) : root_(root), split_(split) {}
+    // A layer's; with options: an archive's. split: keeps what makes the archive again; both may be null.
+    Unpacker(int root, TarSplitWriter* split, const UnpackOptions* options = nullptr)
+        : root_(root), split_(split), options_(options) {}
     Result<void> entry(TarReader& tar, const TarEntry& entry);
     Result<void> finish();  // directories' times, last
     int64_t size = 0;
@@ -81,6 +74,8 @@ private:
     struct FolderTime {
         timespec mtime;
     };
+    Result<std::string> path_of(const std::string& name) const;
+    Result<void> replaceable(mode_t there, const TarEntry& entry) const;
     Result<int> parent_of(const std::string& path);  // borrowed, valid until the next call
     Result<void> whiteout(int parent, const std::string& name);
     Result<void> keep_mark(int parent, const std::string& name);
@@ -91,10 +86,35 @@ private:
 
     int root_;
     TarSplitWriter* split_;
+    const UnpackOptions* options_;
     UniqueFd parent_fd_;
     std::string parent_path_;
     std::map<std::string, FolderTime, std::less<>> folder_times_;
 };
+
+Result<std::string> Unpacker::path_of(const std::string& name) const {
+    if (options_ == nullptr) return clean_path(name);
+    // A leading name that no archive has: what climbs over it leads out.
+    const std::string inside = absolute_path("/-/" + name);
+    if (inside != "/-" && !inside.starts_with("/-/"))
+        return fail(ErrorKind::internal, "\"" + name + "\" is outside of \"/" + options_->base + "\"");
+    std::string below = inside.substr(2);
+    const std::string first = "/" + options_->renamed;
+    if (!options_->renamed.empty() && (below == first || below.starts_with(first + "/")))
+        below = (options_->as.empty() ? "" : "/" + options_->as) + below.substr(first.size());
+    if (options_->base.empty()) return below.substr(below.empty() ? 0 : 1);
+    return options_->base + below;
+}
+
+Result<void> Unpacker::replaceable(mode_t there, const TarEntry& entry) const {
+    if (options_ == nullptr || !options_->keep_types) return {};
+    const bool comes = entry.type == TarType::directory;
+    if (S_ISDIR(there) == comes) return {};
+    TRY(const std::string path, path_of(entry.path));
+    return fail(ErrorKind::internal, std::string("cannot overwrite ") + (comes ? "non-directory" : "directory") +
+                                         " \"/" + path + "\" with " + (comes ? "directory" : "non-directory") +
+                                         " \"/" + options_->base + "\"");
+}
 
 Result<int> Unpacker::parent_of(const std::string& path) {
     const size_t slash = path.rfind('/');
@@ -102,7 +122,7 @@ Result<int> Unpacker::parent_of(const std::string& path) {
     const auto folder = std::string_view(path).substr(0, slash);
     if (parent_fd_ && parent_path_ == folder) return parent_fd_.get();
     parent_path_ = folder;
-    parent_fd_.reset(open_beneath(root_, parent_path_.c_str(), O_PATH | O_DIRECTORY));
+    parent_fd_.reset(open_in(root_, parent_path_.c_str(), O_PATH | O_DIRECTORY));
     if (!parent_fd_ && errno == ENOENT) {
         // Parents an archive forgot: made as docker makes them, one component at a time.
         for (size_t end = parent_path_.find('/');; end = parent_path_.find('/', end + 1)) {
@@ -110,13 +130,13 @@ Result<int> Unpacker::parent_of(const std::string& path) {
             const size_t last = part.rfind('/');
             const UniqueFd above(last == std::string::npos
                                      ? ::fcntl(root_, F_DUPFD_CLOEXEC, 0)
-                                     : open_beneath(root_, part.substr(0, last).c_str(), O_PATH | O_DIRECTORY));
+                                     : open_in(root_, part.substr(0, last).c_str(), O_PATH | O_DIRECTORY));
             if (!above) return fail_errno(errno, "open " + part);
             const char* name = part.c_str() + (last == std::string::npos ? 0 : last + 1);
             if (::mkdirat(above.get(), name, 0755) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir " + part);
             if (end == std::string::npos) break;
         }
-        parent_fd_.reset(open_beneath(root_, parent_path_.c_str(), O_PATH | O_DIRECTORY));
+        parent_fd_.reset(open_in(root_, parent_path_.c_str(), O_PATH | O_DIRECTORY));
     }
     if (!parent_fd_) return fail_errno(errno, "open " + parent_path_);
     return parent_fd_.get();
@@ -154,6 +174,7 @@ Result<bool> Unpacker::clear_way(int parent, const char* name, const TarEntry& e
     struct stat there {};
     if (::fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) != 0) return false;
     if (S_ISDIR(there.st_mode) && entry.type == TarType::directory) return false;
+    TRY_VOID(replaceable(there.st_mode, entry));
     parent_path_.clear();  // the folder whose descriptor is kept may be the one that goes
     if (split_ != nullptr && (S_ISDIR(there.st_mode) || S_ISREG(there.st_mode))) {
         TRY(const std::string path, clean_path(entry.path));
@@ -161,7 +182,7 @@ Result<bool> Unpacker::clear_way(int parent, const char* name, const TarEntry& e
     } else {
         TRY_VOID(remove_tree_at(parent, name));
     }
-    return S_ISCHR(there.st_mode) && there.st_rdev == 0;
+    return options_ == nullptr && S_ISCHR(there.st_mode) && there.st_rdev == 0;
 }
 
 Result<void> Unpacker::make_file(TarReader& tar, const TarEntry& entry, int parent, const char* name) {
@@ -220,8 +241,9 @@ Result<void> Unpacker::make_file(TarReader& tar, const TarEntry& entry, int pare
 
 // Owner first (it clears setuid and capabilities), then xattrs, mode, time. fd >= 0: of an open file; else by name.
 Result<void> Unpacker::attributes(const TarEntry& entry, int parent, const char* name, int fd, mode_t made_with) {
-    const auto uid = static_cast<uid_t>(entry.uid);
-    const auto gid = static_cast<gid_t>(entry.gid);
+    const bool given = options_ != nullptr && options_->owner;
+    const auto uid = given ? options_->owner->uid : static_cast<uid_t>(entry.uid);
+    const auto gid = given ? options_->owner->gid : static_cast<gid_t>(entry.gid);
     if (uid != 0 || gid != 0) {
         const int done = fd >= 0 ? ::fchown(fd, uid, gid) : ::fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW);
         if (done != 0) return fail_errno(errno, "chown " + entry.path);
@@ -256,8 +278,10 @@ Result<void> Unpacker::attributes(const TarEntry& entry, int parent, const char*
 
 Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
     if (entry.type == TarType::other) return {};
-    TRY(const std::string path, clean_path(entry.path));
-    if (path.empty()) {
+    TRY(const std::string path, path_of(entry.path));
+    // The folder an archive is put into keeps its own attributes.
+    if (options_ != nullptr && path == options_->base && entry.type == TarType::directory) return {};
+    if (path.empty() || (options_ != nullptr && path == options_->base)) {
         if (entry.type != TarType::directory)
             return fail(ErrorKind::invalid, "invalid tar entry \"" + entry.path + "\"");
         folder_times_[""] = {{entry.mtime_seconds, static_cast<long>(entry.mtime_nanoseconds)}};
@@ -265,7 +289,8 @@ Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
     }
     TRY(const int parent, parent_of(path));
     const std::string name = path.substr(path.rfind('/') + 1);
-    if (name.starts_with(".wh.")) return whiteout(parent, name);
+    if (name.size() > 255) return fail_errno(ENAMETOOLONG, "create " + entry.path);
+    if (options_ == nullptr && name.starts_with(".wh.")) return whiteout(parent, name);
     if (entry.type == TarType::file) return make_file(tar, entry, parent, name.c_str());
 
     const auto make = [&](int at) {
@@ -288,11 +313,11 @@ Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
     UniqueFd kept(::fcntl(parent, F_DUPFD_CLOEXEC, 0));
     if (!kept) return fail_errno(errno, "keep a folder open");
     if (entry.type == TarType::hard_link) {
-        TRY(const std::string target, clean_path(entry.link));
+        TRY(const std::string target, path_of(entry.link));
         const size_t slash = target.rfind('/');
         const UniqueFd folder(slash == std::string::npos
                                   ? ::fcntl(root_, F_DUPFD_CLOEXEC, 0)
-                                  : open_beneath(root_, target.substr(0, slash).c_str(), O_PATH | O_DIRECTORY));
+                                  : open_in(root_, target.substr(0, slash).c_str(), O_PATH | O_DIRECTORY));
         const std::string last = target.substr(slash == std::string::npos ? 0 : slash + 1);
         if (target == path) return {};
         if (!folder || last.empty())
@@ -327,7 +352,7 @@ Result<void> Unpacker::entry(TarReader& tar, const TarEntry& entry) {
 
 Result<void> Unpacker::finish() {
     for (const auto& [path, time] : folder_times_) {
-        const UniqueFd fd(open_beneath(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+        const UniqueFd fd(open_in(root_, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
         if (!fd) continue;  // replaced or removed by a later entry
         const timespec times[2] = {time.mtime, time.mtime};
         if (::futimens(fd.get(), times) != 0) return fail_errno(errno, "set times of " + path);
@@ -350,6 +375,20 @@ Result<std::string> clean_path(std::string_view path) {
         out += part;
     }
     return out;
+}
+
+Result<void> unpack_archive(BlockingSource& source, int root, const UnpackOptions& options) {
+    TRY(const auto plain, decompressing(source));
+    TarReader tar(*plain);
+    Unpacker unpacker(root, nullptr, &options);
+    TarEntry entry;
+    while (true) {
+        TRY(const bool more, tar.next(entry));
+        if (!more) break;
+        TRY_VOID(unpacker.entry(tar, entry));
+    }
+    TRY_VOID(unpacker.finish());
+    return tar.drain();
 }
 
 namespace {

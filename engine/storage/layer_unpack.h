@@ -2,6 +2,7 @@
 // folder.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "engine/reactor/unique_fd.h"
@@ -28,6 +29,21 @@ Result<UnpackedLayer> unpack_layer(BlockingSource& source, int root);
 // The same into folder/fs, and beside it what makes the exact archive again (tar_split.h): the compressed archive as it
 // came, or the split of a plain one. folder: an empty folder's descriptor, borrowed.
 Result<UnpackedLayer> unpack_layer_kept(BlockingSource& source, int folder);
+
+struct Owner {
+    uint32_t uid = 0;
+    uint32_t gid = 0;
+};
+
+struct UnpackOptions {
+    std::string base;  // below root, without symlinks: where names begin
+    bool keep_types = false;
+    std::string renamed, as;     // names that begin with the one folder begin with the other instead
+    std::optional<Owner> owner;  // instead of the archive's
+};
+// An archive that is no layer: .wh. names are names, a name's ".." is resolved by its letters and must stay below the
+// base, symlinks in the way are followed inside root.
+Result<void> unpack_archive(BlockingSource& source, int root, const UnpackOptions& options);
 
 // "a/./b//" -> "a/b"; "" for the root. ".." is refused: no layer needs it and nothing good does it.
 Result<std::string> clean_path(std::string_view path);

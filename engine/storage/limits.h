@@ -9,6 +9,7 @@ namespace engine::storage::limits {
 inline constexpr size_t tar_pax_bytes_max = 1 << 20;       // one pax header or GNU long name
 inline constexpr size_t tar_path_bytes_max = 4096;         // PATH_MAX
 inline constexpr size_t tar_sparse_extents_max = 1 << 16;  // extents of one sparse file
+inline constexpr uint64_t tar_hole_bytes_min = 64 << 10;   // a file with fewer bytes in holes is written whole
 inline constexpr uint64_t tar_entry_bytes_max = uint64_t{1} << 50;
 inline constexpr size_t tar_buffer_bytes = 256 << 10;  // what the reader asks of its source at once
 inline constexpr size_t xattrs_per_file_max = 128;

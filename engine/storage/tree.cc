@@ -74,19 +74,23 @@ Result<void> remove_below(int fd, DIR* dir, int top, size_t depth) {
     return {};
 }
 
+}  // namespace
+
 class Copier {
 public:
     explicit Copier(bool verbatim) : verbatim_(verbatim) {}
     Result<void> folder(int from, int into, size_t depth);
+    Result<void> one(int from, int into, const char* name, size_t depth);
+    Result<void> attributes(int from, const char* name, int into, const struct stat& source);
 
 private:
-    Result<void> one(int from, int into, const char* name, size_t depth);
     Result<void> contents(int from, int into, off_t size);
-    Result<void> attributes(int from, const char* name, int into, const struct stat& source);
 
     std::map<std::pair<dev_t, ino_t>, std::pair<std::shared_ptr<UniqueFd>, std::string>> linked_;
     bool verbatim_;
 };
+
+namespace {
 
 // Extended attributes go by /proc-free means only where a descriptor can be had: files and folders.
 Result<void> copy_xattrs(int from, int into, bool verbatim) {
@@ -104,6 +108,8 @@ Result<void> copy_xattrs(int from, int into, bool verbatim) {
     }
     return {};
 }
+
+}  // namespace
 
 Result<void> Copier::contents(int from, int into, off_t size) {
     if (size == 0 || ::ioctl(into, FICLONE, from) == 0) return {};
@@ -158,13 +164,15 @@ Result<void> Copier::one(int from, int into, const char* name, size_t depth) {
     if (::fstatat(from, name, &source, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, std::string("stat ") + name);
     struct stat there {};
     const bool exists = ::fstatat(into, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
+    if (S_ISSOCK(source.st_mode)) return {};
     if (!verbatim_ && S_ISCHR(source.st_mode) && source.st_rdev == 0) return remove_tree_at(into, name);
     if (S_ISDIR(source.st_mode)) {
         const UniqueFd below(::openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!below) return fail_errno(errno, std::string("open ") + name);
         char opaque = 'n';
+        struct stat mark {};
         const bool hides = (::fgetxattr(below.get(), "trusted.overlay.opaque", &opaque, 1) == 1 && opaque == 'y') ||
-                           ::faccessat(below.get(), ".wh..wh..opq", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+                           ::fstatat(below.get(), ".wh..wh..opq", &mark, AT_SYMLINK_NOFOLLOW) == 0;
         if (exists && ((hides && !verbatim_) || !S_ISDIR(there.st_mode))) {
             TRY_VOID(remove_tree_at(into, name));
         }
@@ -221,7 +229,14 @@ Result<void> Copier::folder(int from, int into, size_t depth) {
     return {};
 }
 
-}  // namespace
+TreeCopier::TreeCopier(bool verbatim) : copier_(std::make_unique<Copier>(verbatim)) {}
+TreeCopier::~TreeCopier() = default;
+Result<void> TreeCopier::one(int from, int into, const char* name) { return copier_->one(from, into, name, 0); }
+Result<void> TreeCopier::attributes(int from, int into, const char* name) {
+    struct stat source {};
+    if (::fstatat(from, name, &source, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, std::string("stat ") + name);
+    return copier_->attributes(from, name, into, source);
+}
 
 Result<void> remove_tree_at(int folder, const char* name) {
     if (::unlinkat(folder, name, 0) == 0 || errno == ENOENT) return {};

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "engine/storage/tar_split.h"
 #include "engine/storage/tree.h"
 #include "engine/storage/tree_remover.h"
+#include "engine/storage/worker_verbs.h"
 
 namespace engine::storage {
 namespace {
@@ -74,6 +76,15 @@ Result<std::string> archive(const char* folder) {
     return encode_images({});
 }
 
+void tell(std::string_view record) {
+    while (!record.empty()) {
+        const ssize_t put = ::write(worker_result_fd, record.data(), record.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return;
+        record.remove_prefix(static_cast<size_t>(put));
+    }
+}
+
 Result<std::string> perform(std::string_view verb, std::span<char*> arguments) {
     if (verb == "load" && arguments.size() == 1) return load(arguments[0]);
     if (verb == "import" && arguments.size() == 1) return import(arguments[0]);
@@ -92,15 +103,20 @@ int worker_main(int argc, char** argv) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);  // nobody is left to read the answer
     const std::span<char*> arguments(argv, static_cast<size_t>(argc));
     if (arguments.empty()) return 2;
-    if (std::string_view(arguments[0]) == "remove") return serve_removals(worker_result_fd);
-    const auto done = perform(arguments[0], arguments.subspan(1));
-    const std::string record = done ? *done : encode_error(done.error());
-    for (std::string_view left = record; !left.empty();) {
-        const ssize_t put = ::write(worker_result_fd, left.data(), left.size());
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return 3;
-        left.remove_prefix(static_cast<size_t>(put));
+    rlimit files{};  // hard links and deep trees hold descriptors
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
     }
+    if (std::string_view(arguments[0]) == "remove") return serve_removals(worker_result_fd);
+    if (const auto streamed = perform_streaming(arguments[0], arguments.subspan(1), [](std::string record) {
+            tell(record + "\n");
+        })) {
+        if (!*streamed) tell(encode_error(streamed->error()) + "\n");
+        return *streamed ? 0 : 1;
+    }
+    const auto done = perform(arguments[0], arguments.subspan(1));
+    tell(done ? *done : encode_error(done.error()));
     return done ? 0 : 1;
 }
 

@@ -237,7 +237,7 @@ TEST_F(Load, SharedAndRepeatedLayers) {
     EXPECT_EQ(db->layers()->size(), 3u);
     EXPECT_EQ(store->shared_size(store->find("more:1")->id), 10);
     EXPECT_EQ(store->layers_size(), 16);
-    ASSERT_TRUE(store->remove("more:1", false, {}));
+    ASSERT_TRUE(store->remove("more:1", false, true, {}));
     settled();
     EXPECT_EQ(count_in(home + "/layers"), 3u);  // two layers and the init layer of images without
 }
@@ -418,7 +418,7 @@ TEST_F(Load, AContainerKeepsTheLayersOfARemovedImage) {
     };
     store->hold(id);
     EXPECT_TRUE(plan_of("c"));
-    ASSERT_TRUE(store->remove("x:1", true, {}));
+    ASSERT_TRUE(store->remove("x:1", true, true, {}));
     settled();
     EXPECT_EQ(store->count(), 0u);
     EXPECT_TRUE(plan_of("c"));
@@ -426,7 +426,7 @@ TEST_F(Load, AContainerKeepsTheLayersOfARemovedImage) {
     open();
     store->hold(id);
     EXPECT_EQ(said(saved("y:1", image_json({layer_b}), {layer_b})), "Loaded image: y:1");
-    ASSERT_TRUE(store->remove("y:1", true, {}));  // collects what nobody holds
+    ASSERT_TRUE(store->remove("y:1", true, true, {}));  // collects what nobody holds
     settled();
     EXPECT_TRUE(plan_of("c"));
     store->release(id);

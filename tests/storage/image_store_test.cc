@@ -63,14 +63,14 @@ Task<void> story(std::string home) {
     store.reset();
     CO_TRY(store, ImageStore::open(options, *db, *backend));
     EXPECT_EQ(store->find("again")->id, id);
-    EXPECT_EQ(store->remove("again", false, {})->size(), 1u);
+    EXPECT_EQ(store->remove("again", false, true, {})->size(), 1u);
     const auto used = [](std::string_view) { return std::vector<ContainerUse>{{std::string(64, 'c'), false}}; };
     EXPECT_EQ(
-        store->remove("mine:1", false, used).error().message(),
+        store->remove("mine:1", false, true, used).error().message(),
         "conflict: unable to remove repository reference \"mine:1\" (must force) - container cccccccccccc is using "
         "its referenced image " +
             id.substr(7, 12));
-    EXPECT_EQ(store->remove("mine:1", false, {})->size(), 3u);
+    EXPECT_EQ(store->remove("mine:1", false, true, {})->size(), 3u);
     CO_TRY_VOID(co_await store->scope().join());
     EXPECT_EQ(std::system(("test -z \"$(ls " + home + "/tmp)\"").c_str()), 0);
     co_return {};
