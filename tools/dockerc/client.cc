@@ -197,9 +197,11 @@ Result<std::unique_ptr<Connection>> Client::open(std::string_view method, std::s
     if (idle_) {  // an idle connection may have been closed by the engine: then once more on a fresh one
         std::unique_ptr<Connection> connection = std::move(idle_);
         connection->reset();
+        if (method == "HEAD") connection->reply().expect_no_body();
         if (connection->send(bytes) && connection->receive_head()) return connection;
     }
     TRY(std::unique_ptr<Connection> connection, connect());
+    if (method == "HEAD") connection->reply().expect_no_body();
     TRY_VOID(connection->send(bytes));
     TRY_VOID(connection->receive_head());
     return connection;
@@ -241,9 +243,9 @@ Result<void> Client::stream(std::string_view method, std::string_view path, cons
     return {};
 }
 
-Result<void> Client::upload(std::string_view path, int source, const BodySink& sink) {
+Result<void> Client::upload(std::string_view path, int source, const BodySink& sink, std::string_view method) {
     TRY(const std::string start,
-        head("POST", path, "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n"));
+        head(method, path, "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n"));
     TRY(const std::unique_ptr<Connection> connection, connect());
     TRY_VOID(connection->send(start));
     std::string refusal;

@@ -79,7 +79,7 @@ public:
     // A streamed answer.
     Result<void> stream(std::string_view method, std::string_view path, const BodySink& sink);
     // A streamed upload from a descriptor and a streamed answer.
-    Result<void> upload(std::string_view path, int source, const BodySink& sink);
+    Result<void> upload(std::string_view path, int source, const BodySink& sink, std::string_view method = "POST");
     // A request sent on a connection of its own whose head has been read (wait, logs -f).
     Result<std::unique_ptr<Connection>> open(std::string_view method, std::string_view path,
                                              std::string_view body = {});

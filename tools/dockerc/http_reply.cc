@@ -90,7 +90,20 @@ engine::Result<void> HttpReply::end() {
     return {};
 }
 
+std::string HttpReply::header(std::string_view name) const {
+    for (std::size_t at = 0; at < head_.size();) {
+        const std::size_t end = std::min(head_.find("\r\n", at), head_.size());
+        const std::string_view line = std::string_view(head_).substr(at, end - at);
+        at = end + 2;
+        const std::size_t colon = line.find(':');
+        if (colon != std::string_view::npos && same_word(line.substr(0, colon), name))
+            return std::string(trimmed(line.substr(colon + 1)));
+    }
+    return {};
+}
+
 engine::Result<void> HttpReply::parse_head(std::string_view head) {
+    head_ = head;
     const std::size_t first_end = std::min(head.find("\r\n"), head.size());
     const std::string_view first = head.substr(0, first_end);
     if (first.size() < 12 || !first.starts_with("HTTP/1.") || !parse_number(first.substr(9, 3), status_))

@@ -27,6 +27,8 @@ public:
     int status() const { return status_; }
     const std::string& api_version() const { return api_version_; }
     const std::string& content_type() const { return content_type_; }
+    // Of the last head; "" when absent.
+    std::string header(std::string_view name) const;
 
 private:
     enum class State : std::uint8_t { head, length, until_close, chunk_size, chunk_data, chunk_end, trailer, complete };
@@ -39,7 +41,7 @@ private:
     int status_ = 0;
     std::uint64_t left_ = 0;
     std::string line_;  // the head, or a chunk line, as far as it has come
-    std::string api_version_, content_type_;
+    std::string api_version_, content_type_, head_;
 };
 
 }  // namespace dockerc

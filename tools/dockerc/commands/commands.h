@@ -7,10 +7,16 @@ namespace dockerc {
 
 #define DOCKERC_COMMAND(name) int name##_command(const Command& command, Client& client, Arguments arguments)
 DOCKERC_COMMAND(attach);
+DOCKERC_COMMAND(commit);
 DOCKERC_COMMAND(container);
+DOCKERC_COMMAND(cp);
 DOCKERC_COMMAND(create);
-DOCKERC_COMMAND(exec);
+DOCKERC_COMMAND(diff);
 DOCKERC_COMMAND(events);
+DOCKERC_COMMAND(exec);
+DOCKERC_COMMAND(export);
+DOCKERC_COMMAND(history);
+DOCKERC_COMMAND(image);
 DOCKERC_COMMAND(images);
 DOCKERC_COMMAND(import);
 DOCKERC_COMMAND(info);
@@ -32,6 +38,7 @@ DOCKERC_COMMAND(restart);
 DOCKERC_COMMAND(rm);
 DOCKERC_COMMAND(rmi);
 DOCKERC_COMMAND(run);
+DOCKERC_COMMAND(save);
 DOCKERC_COMMAND(search);
 DOCKERC_COMMAND(start);
 DOCKERC_COMMAND(stop);
