@@ -1,20 +1,30 @@
 """One engine with the busybox image loaded, for each class of tests."""
+import json
+import time
 import unittest
 
 import harness
 
 
 class EngineCase(unittest.TestCase):
+    engine_options = ()
+
     @classmethod
     def setUpClass(cls):
         if not harness.clis():
             raise unittest.SkipTest('no docker CLI: none on PATH, none unpacked')
-        cls.engine = harness.Engine()
+        cls.engine = harness.Engine(options=cls.engine_options)
         cls.addClassCleanup(cls.engine.destroy)
         cls.engine.start()
         status, body, _ = cls.engine.load(harness.save_tar('busybox:latest', [harness.busybox_layer()]))
         if status != 200 or b'"error"' in body:
             raise AssertionError(f'loading busybox: {status} {body!r}')
+
+    def events(self):
+        """Everything told so far. The CLI's --until knows whole seconds only."""
+        until = f'{time.time():.9f}'
+        return [json.loads(line) for line in
+                self.engine.http('GET', f'/events?since=1&until={until}')[1].splitlines() if line]
 
     def tearDown(self):
         if not self.engine.alive():
