@@ -166,23 +166,29 @@ std::string small_files_layer(int files, std::size_t total_bytes, unsigned seed)
     return tar.finish();
 }
 
-std::string docker_archive(const std::string& name, const std::string& layer) {
-    std::string digest = Sha256::hex(layer);
-    std::string config =
-        R"({"architecture":"amd64","os":"linux","created":"2023-11-14T22:13:20Z","config":{"Env":["PATH=/bin"],)"
-        R"("Cmd":["true"]},"history":[{"created":"2023-11-14T22:13:20Z","created_by":"bench"}],)"
-        R"("rootfs":{"type":"layers","diff_ids":["sha256:)" +
-        digest + R"("]}})";
-    std::string config_name = Sha256::hex(config) + ".json";
-    std::string layer_name = digest + "/layer.tar";
+std::string docker_archive(const std::string& name, const std::vector<std::string>& layers) {
     TarWriter tar;
-    tar.directory(digest + "/");
-    tar.file(layer_name, layer, 0644);
+    std::string diff_ids;
+    std::string history;
+    std::string paths;
+    for (const std::string& layer : layers) {
+        const std::string digest = Sha256::hex(layer);
+        const std::string comma = diff_ids.empty() ? "" : ",";
+        diff_ids += comma + "\"sha256:" + digest + "\"";
+        history += comma + R"({"created":"2023-11-14T22:13:20Z","created_by":"bench"})";
+        paths += comma + "\"" + digest + "/layer.tar\"";
+        tar.directory(digest + "/");
+        tar.file(digest + "/layer.tar", layer, 0644);
+    }
+    const std::string config =
+        R"({"architecture":"amd64","os":"linux","created":"2023-11-14T22:13:20Z","config":{"Env":["PATH=/bin"],)"
+        R"("Cmd":["true"]},"history":[)" +
+        history + R"(],"rootfs":{"type":"layers","diff_ids":[)" + diff_ids + "]}}";
+    const std::string config_name = Sha256::hex(config) + ".json";
     tar.file(config_name, config, 0644);
-    tar.file(
-        "manifest.json",
-        "[{\"Config\":\"" + config_name + "\",\"RepoTags\":[\"" + name + "\"],\"Layers\":[\"" + layer_name + "\"]}]\n",
-        0644);
+    tar.file("manifest.json",
+             "[{\"Config\":\"" + config_name + "\",\"RepoTags\":[\"" + name + "\"],\"Layers\":[" + paths + "]}]\n",
+             0644);
     return tar.finish();
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace bench {
 
@@ -21,7 +22,7 @@ std::string read_file(const std::string& path);
 // busybox with its applets `true`, `sleep` and `cat`; lines_bytes > 0 adds /lines, that many bytes of 79-byte lines.
 std::string busybox_layer(const std::string& busybox, std::size_t lines_bytes);
 std::string small_files_layer(int files, std::size_t total_bytes, unsigned seed);
-// A docker-save archive of one image NAME ("repository:tag") with the one LAYER.
-std::string docker_archive(const std::string& name, const std::string& layer);
+// A docker-save archive of one image NAME ("repository:tag") with the layers, lowest first.
+std::string docker_archive(const std::string& name, const std::vector<std::string>& layers);
 
 }  // namespace bench

@@ -28,7 +28,6 @@ constexpr const char* kImage = "startstop-busybox:latest";
 constexpr const char* kLinesImage = "startstop-lines:latest";
 constexpr const char* kFilesImage = "startstop-files:latest";
 constexpr std::size_t kLinesBytes = std::size_t{79} * 200'000;
-constexpr std::int64_t kPingEveryNs = 5'000'000;
 
 struct Options {
     std::vector<std::pair<std::string, std::string>> sockets;  // name, path
@@ -47,6 +46,9 @@ struct Options {
     int files = 20'000;
     long files_mb = 99;
     int repeat = 3;
+    std::string registry;
+    long layers_mb = 96;
+    int times = 50;
 };
 
 struct Row {
@@ -86,6 +88,19 @@ std::string create_body(const std::string& image, const std::string& command, co
 void expect(const Response& response, std::initializer_list<int> good, const std::string& what) {
     if (std::find(good.begin(), good.end(), response.status) != good.end()) return;
     fail(what + ": " + std::to_string(response.status) + " " + response.body.substr(0, 300));
+}
+
+int Pinger::tick() {
+    constexpr std::int64_t every_ns = 5'000'000;
+    const std::int64_t now = now_ns();
+    if (!connection_.busy() && now - asked_ >= every_ns) {
+        asked_ = now;
+        connection_.request("GET", "/_ping", {}, [this](const Response& r) {
+            expect(r, {200}, "ping");
+            samples_.ns.push_back(now_ns() - asked_);
+        });
+    }
+    return connection_.busy() ? -1 : static_cast<int>((every_ns - (now - asked_)) / 1'000'000) + 1;
 }
 
 namespace {
@@ -156,7 +171,6 @@ private:
 
 void run_lives(const std::string& name, const std::string& socket, const std::string& body, int lives, int callers) {
     Samples steps[5];
-    Samples pings;
     int left = lives;
     std::vector<std::unique_ptr<Caller>> all;
     std::vector<Connection*> connections;
@@ -164,26 +178,14 @@ void run_lives(const std::string& name, const std::string& socket, const std::st
         all.push_back(std::make_unique<Caller>(socket, body, left, steps));
         connections.push_back(all.back()->connection());
     }
-    Connection ping(socket);
-    std::int64_t asked = 0;
-    auto tick = [&]() -> int {
-        std::int64_t now = now_ns();
-        if (!ping.busy() && now - asked >= kPingEveryNs) {
-            asked = now;
-            ping.request("GET", "/_ping", {}, [&](const Response& r) {
-                expect(r, {200}, "ping");
-                pings.ns.push_back(now_ns() - asked);
-            });
-        }
-        return ping.busy() ? -1 : static_cast<int>((kPingEveryNs - (now - asked)) / 1'000'000) + 1;
-    };
+    Pinger pings(socket);
     std::int64_t began = now_ns();
     for (auto& caller : all) caller->begin();
-    drive(connections, &ping, tick);
+    drive(connections, &pings.connection(), [&] { return pings.tick(); });
     double seconds = static_cast<double>(now_ns() - began) / 1e9;
     std::string mode = callers == 1 ? "life" : "life x" + std::to_string(callers);
     for (int i = 0; i < 5; ++i) report(name, mode, Caller::kSteps[i], steps[i]);
-    report(name, mode, "/_ping meanwhile", pings);
+    report(name, mode, "/_ping meanwhile", pings.samples());
     report(name, mode, "throughput", "lives/s", lives / seconds);
 }
 
@@ -269,7 +271,7 @@ struct FrameCounter {
 
 void run_logs(const Options& options, const std::string& name, const std::string& socket) {
     Connection connection(socket);
-    load_image(connection, docker_archive(kLinesImage, busybox_layer(options.busybox, kLinesBytes)));
+    load_image(connection, docker_archive(kLinesImage, {busybox_layer(options.busybox, kLinesBytes)}));
     auto times = std::max(1UL, static_cast<unsigned long>(options.log_mib) * 1024 * 1024 / kLinesBytes);
     std::string command = "[\"cat\"";
     for (unsigned long i = 0; i < times; ++i) command += ",\"/lines\"";
@@ -324,7 +326,7 @@ void run_load(const Options& options, const std::string& name, const std::string
         auto seed = static_cast<unsigned>(now_ns());  // an engine may know a layer that it has seen
         std::string layer =
             small_files_layer(options.files, static_cast<std::size_t>(options.files_mb) * 1'000'000, seed);
-        std::string archive = docker_archive(kFilesImage, layer);
+        std::string archive = docker_archive(kFilesImage, {layer});
         std::filesystem::create_directories(dir / "out");
         std::ofstream(dir / "layer.tar", std::ios::binary) << layer;
         tar.ns.push_back(time_command({"tar", "-xf", dir / "layer.tar", "-C", dir / "out"}));
@@ -399,15 +401,17 @@ void write_json(const std::string& path) {
 [[noreturn]] void usage() {
     fputs(
         "usage: startstop --socket NAME=PATH... [MODE...]\n"
-        "modes: life exec density logs load start (default: life)\n"
+        "modes: life exec density logs load images start (default: life)\n"
         "  --lives N (200)  --callers C (16)       life, exec: sequential, then C at once\n"
         "  --containers N (100)  --hold S (10)     density\n"
         "  --pid-of NAME=PID[,PID]                 density: the engine's processes (default: who listens)\n"
         "  --log-mib N (128)                       logs\n"
         "  --files N (20000)  --files-mb N (99)    load\n"
         "  --scratch DIR (/var/tmp)                load: where tar -x unpacks; the engine's filesystem\n"
+        "  --layers-mb N (96)  --times N (50)      images: of six layers; commits and copies\n"
+        "  --registry HOST:PORT                    images: push and pull too\n"
         "  --engine NAME=COMMAND                   start\n"
-        "  --repeat N (3)                          load, start\n"
+        "  --repeat N (3)                          load, images, start\n"
         "  --network NAME (none)                   of the containers\n"
         "  --publish PORT|RANGE                    life: of port 80\n"
         "  --image IMAGE  --busybox FILE  --json FILE\n",
@@ -449,6 +453,9 @@ Options parse(int argc, char** argv) {
         {"--log-mib", [&](const std::string& v) { options.log_mib = atol(v.c_str()); }},
         {"--files", [&](const std::string& v) { options.files = atoi(v.c_str()); }},
         {"--files-mb", [&](const std::string& v) { options.files_mb = atol(v.c_str()); }},
+        {"--registry", [&](const std::string& v) { options.registry = v; }},
+        {"--layers-mb", [&](const std::string& v) { options.layers_mb = atol(v.c_str()); }},
+        {"--times", [&](const std::string& v) { options.times = atoi(v.c_str()); }},
         {"--repeat", [&](const std::string& v) { options.repeat = atoi(v.c_str()); }},
     };
     for (int i = 1; i < argc; ++i) {
@@ -462,7 +469,8 @@ Options parse(int argc, char** argv) {
         }
     }
     bool sane = options.lives > 0 && options.callers > 0 && options.containers > 0 && options.hold > 0 &&
-                options.log_mib > 0 && options.files > 0 && options.files_mb > 0 && options.repeat > 0;
+                options.log_mib > 0 && options.files > 0 && options.files_mb > 0 && options.repeat > 0 &&
+                options.layers_mb > 0 && options.times > 0;
     if (options.sockets.empty() || !sane) usage();
     if (options.modes.empty()) options.modes = {"life"};
     return options;
@@ -479,7 +487,7 @@ int run(int argc, char** argv) {
         std::string image = options.image;
         if (image.empty()) {
             image = kImage;
-            load_image(connection, docker_archive(image, busybox_layer(options.busybox, 0)));
+            load_image(connection, docker_archive(image, {busybox_layer(options.busybox, 0)}));
         }
         for (const std::string& mode : modes) {
             if (mode == "life") {
@@ -492,6 +500,9 @@ int run(int argc, char** argv) {
                 run_logs(options, name, socket);
             } else if (mode == "load") {
                 run_load(options, name, socket);
+            } else if (mode == "images") {
+                run_images(name, socket, image,
+                           {options.registry, options.layers_mb, options.repeat, options.times});
             } else {
                 usage();
             }

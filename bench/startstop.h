@@ -36,6 +36,29 @@ std::string json_string(const std::string& body, const std::string& key);
 std::string create_body(const std::string& image, const std::string& command, const std::string& more = "");
 void expect(const Response& response, std::initializer_list<int> good, const std::string& what);
 
+// A connection of its own that asks `/_ping` every 5 ms: given to drive() as its side connection, tick() as its tick.
+class Pinger {
+public:
+    explicit Pinger(const std::string& socket) : connection_(socket) {}
+    Connection& connection() { return connection_; }
+    Samples& samples() { return samples_; }
+    int tick();
+
+private:
+    Connection connection_;
+    Samples samples_;
+    std::int64_t asked_ = 0;
+};
+
+struct ImagesMode {
+    std::string registry;  // host:port that the engine may speak HTTP to; "": no push and pull
+    long megabytes = 0;
+    int repeat = 0;
+    int times = 0;  // commits and copies
+};
+// save, load, push and pull of an image of six layers; commit of an unchanged container, cp of one file.
+void run_images(const std::string& name, const std::string& socket, const std::string& image, const ImagesMode& mode);
+
 // exec `true` in one running container: create, start attached, inspect; one caller, then CALLERS at once.
 void run_exec(const std::string& name, const std::string& socket, const std::string& image, int lives, int callers);
 

@@ -5,7 +5,6 @@
 namespace bench {
 namespace {
 
-constexpr std::int64_t kPingEveryNs = 5'000'000;
 constexpr const char* kBody = R"({"AttachStdout":true,"AttachStderr":true,"Cmd":["true"]})";
 constexpr const char* kStart = R"({"Detach":false,"Tty":false})";
 
@@ -65,7 +64,6 @@ private:
 void run_callers(const std::string& name, const std::string& socket, const std::string& container, int lives,
                  int callers, bool told) {
     Samples steps[4];
-    Samples pings;
     int left = lives;
     std::vector<std::unique_ptr<ExecCaller>> all;
     std::vector<Connection*> connections;
@@ -73,27 +71,15 @@ void run_callers(const std::string& name, const std::string& socket, const std::
         all.push_back(std::make_unique<ExecCaller>(socket, container, left, steps));
         for (Connection* connection : all.back()->connections()) connections.push_back(connection);
     }
-    Connection ping(socket);
-    std::int64_t asked = 0;
-    auto tick = [&]() -> int {
-        const std::int64_t now = now_ns();
-        if (!ping.busy() && now - asked >= kPingEveryNs) {
-            asked = now;
-            ping.request("GET", "/_ping", {}, [&](const Response& r) {
-                expect(r, {200}, "ping");
-                pings.ns.push_back(now_ns() - asked);
-            });
-        }
-        return ping.busy() ? -1 : static_cast<int>((kPingEveryNs - (now - asked)) / 1'000'000) + 1;
-    };
+    Pinger pings(socket);
     const std::int64_t began = now_ns();
     for (auto& caller : all) caller->begin();
-    drive(connections, &ping, tick);
+    drive(connections, &pings.connection(), [&] { return pings.tick(); });
     if (!told) return;
     const double seconds = static_cast<double>(now_ns() - began) / 1e9;
     const std::string mode = callers == 1 ? "exec" : "exec x" + std::to_string(callers);
     for (int i = 0; i < 4; ++i) report(name, mode, ExecCaller::kSteps[i], steps[i]);
-    report(name, mode, "/_ping meanwhile", pings);
+    report(name, mode, "/_ping meanwhile", pings.samples());
     report(name, mode, "throughput", "execs/s", lives / seconds);
 }
 
