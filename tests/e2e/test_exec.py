@@ -509,8 +509,9 @@ class Records(ExecCase):
             s, _, data = self.open(eid, {'Tty': i % 2 == 0})
             self.rest(s, data)
             self.assertEqual(self.inspect(eid)['ExitCode'], i % 200)
-        harness.until(lambda: (descriptors(engine), descriptors(keeper()), inside()) == before,
-                      what=f'as before: {before}')
+        # Fewer when what was before the first exec was still on its way out.
+        harness.until(lambda: descriptors(engine) <= before[0] and descriptors(keeper()) <= before[1] and
+                      inside() == before[2], what=f'as before: {before}')
         self.assertIsNone(self.engine.get(f'/containers/{cid}/json')['ExecIDs'])
         self.ok('rm', '-f', cid)
         self.assertEqual(self.refused('GET', f'/exec/{one}/json')[0], 404)
