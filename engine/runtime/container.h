@@ -59,7 +59,9 @@ struct Container {
     reactor::Lane lane;            // one verb at a time
     reactor::Event keeper_exit;    // set when the keeper has told the end of this run
     reactor::Event exited;         // notified at each end of a run, after everything is released and recorded
-    reactor::Event removed;        // set once it is gone
+    reactor::Event removed;        // set once it is gone; notified when that failed, too
+    std::string removal_error;     // why its last removal failed
+    std::uint64_t failed_removals = 0;
     std::uint64_t run = 0;         // counts the starts of this engine's time: tells one run from the next
     bool removing = false;         // a removal has begun: no other, no start
     bool leaving = false;          // the last run's control groups are being removed: a start waits

@@ -69,7 +69,20 @@ void ContainerLog::took(LogStream stream, std::size_t bytes, std::int64_t now_ns
     if (bytes > 0) work_.notify_all();
 }
 
-void ContainerLog::dropped(std::size_t bytes) {
+WholeLines::Kept ContainerLog::keep(LogStream stream, std::string_view data) {
+    if (blocking()) return {0, data.size()};
+    const bool behind = !journal_->roomy(stream, data.size());
+    const WholeLines::Kept kept = whole_lines_[stream == LogStream::stderr_ ? 1 : 0].keep(data, behind);
+    if (kept.bytes < data.size()) count_dropped(data.size() - kept.bytes);
+    return kept;
+}
+
+void ContainerLog::dropped(LogStream stream, std::string_view data) {
+    whole_lines_[stream == LogStream::stderr_ ? 1 : 0].drop(data);
+    count_dropped(data.size());
+}
+
+void ContainerLog::count_dropped(std::size_t bytes) {
     bytes_dropped_ += bytes;
     if (may_tell()) tell_dropped();
 }

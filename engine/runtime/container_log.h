@@ -12,6 +12,7 @@
 #include "engine/reactor/scope.h"
 #include "engine/runtime/log_file.h"
 #include "engine/runtime/output_journal.h"
+#include "engine/runtime/whole_lines.h"
 
 namespace engine::runtime {
 
@@ -37,7 +38,9 @@ public:
     std::span<std::byte> space(LogStream stream) { return journal_->space(stream); }
     void reading(LogStream stream, std::size_t bytes) { journal_->reading(stream, bytes); }
     void took(LogStream stream, std::size_t bytes, std::int64_t now_ns);
-    void dropped(std::size_t bytes);
+    // What to keep of `data`, just read into space(): all of it, or whole lines when the log may drop and is behind.
+    WholeLines::Kept keep(LogStream stream, std::string_view data);
+    void dropped(LogStream stream, std::string_view data);   // there was no space
     // What has been read and is not in the file, in the order in which it came.
     template <class Take>
     void unlogged(Take&& take) const {
@@ -70,6 +73,7 @@ private:
     void found_again();
     bool may_tell();
     void tell_dropped();
+    void count_dropped(std::size_t bytes);
     void compress_later(std::uint64_t generation);
     Task<void> compress(std::shared_ptr<ContainerLog> self);
     Task<void> compress_one(std::uint64_t generation);
@@ -86,6 +90,7 @@ private:
     std::uint64_t batch_records_ = 0;
     std::int64_t split_time_[2] = {};          // of the first piece of a line that is too long
     std::uint64_t records_lost_ = 0;
+    WholeLines whole_lines_[2];
     std::uint64_t bytes_dropped_ = 0;          // and not yet told
     std::int64_t told_at_ = 0;
     std::deque<std::uint64_t> to_compress_;

@@ -35,6 +35,10 @@ namespace engine::runtime {
 struct EndpointSettings;
 struct SeccompWish;
 
+// What an API version decides of a create.
+struct CreateRules {
+    bool auto_remove = true;   // heeded; before API 1.25 the client removed
+};
 struct Created {
     std::string id;
     std::vector<std::string> warnings;
@@ -89,7 +93,7 @@ public:
                                                           net::Networks& networks, Events& events);
 
     // `name` may be empty: one is made. The body is the create request's JSON.
-    Task<Created> create(std::string_view name, std::string_view body);
+    Task<Created> create(std::string_view name, std::string_view body, CreateRules rules = {});
     Task<void> start(std::string_view reference);
     // signal: a name or number; "" means KILL.
     Task<void> kill(std::string_view reference, std::string_view signal);

@@ -72,6 +72,7 @@ struct ContainerSpec {
     std::vector<std::string> exposed_ports;  // "80/tcp"
     std::vector<std::string> volumes;        // anonymous volumes' targets
     bool tty = false;
+    unsigned console_rows = 0, console_columns = 0;
     bool open_stdin = false;
     bool stdin_once = false;
     bool attach_stdin = false;

@@ -12,8 +12,12 @@
 #include "engine/runtime/spec_json.h"
 
 namespace engine::runtime {
-Task<Created> ContainerService::create(std::string_view name, std::string_view body) {
+Task<Created> ContainerService::create(std::string_view name, std::string_view body, CreateRules rules) {
     CO_TRY(auto spec, parse_create_body(body));
+    if (!rules.auto_remove && spec.auto_remove) {
+        spec.auto_remove = false;
+        set_host_config(spec, {{"AutoRemove", "false"}});
+    }
     CO_TRY(auto image, images_.find(spec.image));
     CO_TRY(auto image_config, runtime_config_of(image.config));
     CO_TRY_VOID(merge_image_config(spec, image_config));

@@ -75,7 +75,8 @@ public:
 
 private:
     bool find(std::string_view name, element& value) const {
-        return fields_.at_key(name).get(value) == simdjson::SUCCESS && !value.is_null();
+        // Go takes a field's name in any case, and clients do write "detachKeys".
+        return fields_.at_key_case_insensitive(name).get(value) == simdjson::SUCCESS && !value.is_null();
     }
     tl::unexpected<Error> wrong(element value, std::string_view field, std::string_view type) const {
         std::string message = "invalid JSON: json: cannot unmarshal ";

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "engine/reactor/try.h"
+#include "engine/runtime/child_report.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/detach_keys.h"
 #include "engine/runtime/exec_body.h"
@@ -42,14 +43,6 @@ Task<bool> run_ends_now(const Exec* exec) {
     co_return events.has_value() || run_is_over(*exec);
 }
 
-// What the child reports on. A terminal's master comes through it, so it is a socket then.
-Result<Pipe> make_status(bool tty) {
-    if (!tty) return make_pipe();
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno(errno, "socketpair");
-    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
-
 // Only streams that somebody listens to; a terminal is the child's own matter.
 Result<Stdio> make_streams(const ExecSpec& spec, const ExecClient& client) {
     Stdio stdio;
@@ -79,38 +72,6 @@ Result<UniqueFd> make_note(const Exec& exec) {
     if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         return fail_errno(errno, "writing the exec's note");
     return file;
-}
-
-struct Report {
-    LaunchFailure record{};
-    UniqueFd terminal;
-    bool done = false;  // end of file: execve is done
-};
-
-Task<Report> read_report(int status, bool tty, reactor::StopToken stop) {
-    Report report;
-    if (!tty) {
-        const auto buffer = std::as_writable_bytes(std::span(&report.record, 1));
-        CO_TRY(const std::size_t got, co_await io::read(status, buffer, stop));
-        report.done = got != sizeof report.record;
-        co_return report;
-    }
-    iovec part{&report.record, sizeof report.record};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    CO_TRY(const std::size_t got, co_await io::recvmsg(status, &message, MSG_CMSG_CLOEXEC, stop));
-    report.done = got != sizeof report.record;
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (header != nullptr && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-        report.terminal.reset(fd);
-    }
-    co_return report;
 }
 
 }  // namespace

@@ -258,6 +258,8 @@ Result<LaunchInput> make_launch_input(const Container& c, const storage::RootfsP
     input.hostname = context.hostname.empty() ? spec.hostname : context.hostname;
     input.domainname = context.hostname.empty() ? spec.domainname : context.domainname;
     input.tty = spec.tty;
+    input.rows = spec.console_rows;
+    input.columns = spec.console_columns;
     input.open_stdin = spec.open_stdin;
     TRY(input.rootfs, rootfs_of(rootfs, context));
     input.read_only_rootfs = spec.readonly_rootfs;

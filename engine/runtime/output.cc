@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "engine/reactor/io.h"
@@ -129,8 +130,13 @@ Output::Took Output::read_some(int source, LogStream stream) {
     const int error = errno;
     const std::size_t bytes = got > 0 ? static_cast<std::size_t>(got) : 0;
     if (bytes > 0) deliver(stream, {reinterpret_cast<const char*>(space.data()), bytes});
-    if (log_ && !dropping) log_->took(stream, bytes, realtime_ns());
-    if (dropping && bytes > 0) log_->dropped(bytes);
+    const std::string_view data(reinterpret_cast<const char*>(space.data()), bytes);
+    if (log_ && !dropping) {
+        const WholeLines::Kept kept = log_->keep(stream, data);
+        if (kept.from > 0) std::memmove(space.data(), space.data() + kept.from, kept.bytes);
+        log_->took(stream, kept.bytes, realtime_ns());
+    }
+    if (dropping && bytes > 0) log_->dropped(stream, data);
     if (got > 0) {
         if (present >= pipe_bytes_usual && present < pipe_bytes_busy) fcntl(source, F_SETPIPE_SZ, pipe_bytes_busy);
         return Took::some;

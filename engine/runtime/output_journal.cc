@@ -13,6 +13,7 @@
 #include "engine/reactor/try.h"
 #include "engine/reactor/unique_fd.h"
 #include "engine/reactor/units.h"
+#include "engine/runtime/limits.h"
 
 namespace engine::runtime {
 
@@ -42,6 +43,7 @@ namespace {
 constexpr std::size_t page = 4096;
 constexpr std::size_t space_wanted = 512;  // less than this at the end of the first page: the whole ring
 constexpr std::size_t read_bytes_max = 128 * 1024;
+constexpr std::size_t chunks_spare = 32;   // of chunks_max, for the ends of lines that have begun
 constexpr std::uint64_t move_from = 2048;  // a waiting half line is moved to the front from here on
 // What no read brings, as good as certainly: eight bytes that stand where a read's last bytes will be.
 constexpr unsigned char sentinel[8] = {0xd3, 0x1c, 0xfa, 0x80, 0x5b, 0xc6, 0x97, 0xee};
@@ -213,6 +215,12 @@ std::span<std::byte> OutputJournal::space(LogStream which) {
     std::size_t room = ring_bytes_ - (end_[i] - marks().begin[i]);
     if (present_[i] < ring_bytes_) room = present_[i] - std::min<std::size_t>(present_[i], end_[i]);
     return {at(i, end_[i]), std::min(room, read_bytes_max)};
+}
+
+bool OutputJournal::roomy(LogStream which, std::size_t bytes) const {
+    const unsigned i = which == LogStream::stderr_ ? 1 : 0;
+    const std::size_t used = end_[i] - marks().begin[i] + bytes;
+    return used + kLogLineBytes <= ring_bytes_ && tail() - marks().head + chunks_spare <= chunks_max;
 }
 
 void OutputJournal::reading(LogStream which, std::size_t bytes) {

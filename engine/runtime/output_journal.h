@@ -60,6 +60,8 @@ public:
 
     // Where the next read of the stream may put its bytes; empty when it is full.
     std::span<std::byte> space(LogStream stream);
+    // After `bytes` more a line of any length still fits, and so do some more reads.
+    bool roomy(LogStream stream, std::size_t bytes) const;
     // At most this many will be read; then took(), with what came.
     void reading(LogStream stream, std::size_t bytes);
     void took(LogStream stream, std::size_t bytes, std::int64_t time_ns);

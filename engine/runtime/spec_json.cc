@@ -3,6 +3,8 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <cctype>
+#include <climits>
 #include <set>
 
 #include "engine/reactor/json_writer.h"
@@ -87,7 +89,7 @@ constexpr Field kHostConfig[] = {
     {"UsernsMode", Kind::string, "\"\""},
     {"ShmSize", Kind::integer, "67108864"},
     {"Sysctls", Kind::string_map, nullptr},
-    {"Runtime", Kind::string, "\"dockercd\""},
+    {"Runtime", Kind::string, "\"runc\""},
     {"Isolation", Kind::string, "\"\""},
     {"CpuShares", Kind::integer, "0"},
     {"Memory", Kind::integer, "0"},
@@ -221,15 +223,37 @@ Result<void> check_field(element value, const Field& field, std::string_view sec
     return wrong_type(value, where, go_type(field.kind));
 }
 
+// Go takes a field's name in any case.
+bool same_name(std::string_view key, std::string_view name) {
+    return std::equal(key.begin(), key.end(), name.begin(), name.end(),
+                      [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
+}
+
 template <std::size_t N>
 Result<void> check_section(object section, const Field (&fields)[N], std::string_view name) {
     for (auto item : section) {
         for (const Field& field : fields) {
-            if (item.key != field.name) continue;
+            if (!same_name(item.key, field.name)) continue;
             TRY_VOID(check_field(item.value, field, name));
         }
     }
     return {};
+}
+
+// The section's text, each field of the table by the table's name, without those in `left_out`.
+template <std::size_t N>
+std::string canonical(object section, const Field (&fields)[N], std::initializer_list<std::string_view> left_out = {}) {
+    json::Writer w;
+    w.begin_object();
+    for (auto item : section) {
+        const auto same = [&](std::string_view name) { return same_name(item.key, name); };
+        if (std::any_of(left_out.begin(), left_out.end(), same)) continue;
+        const auto* known =
+            std::find_if(std::begin(fields), std::end(fields), [&](const Field& f) { return same(f.name); });
+        w.field_raw(known == std::end(fields) ? item.key : known->name, std::string(simdjson::minify(item.value)));
+    }
+    w.end_object();
+    return w.take();
 }
 
 // The section's text with every field of the table, said or default, and what the table does not know behind it.
@@ -265,7 +289,7 @@ class Reader {
 public:
     explicit Reader(object section) : section_(section) {}
     bool find(std::string_view name, element& value) const {
-        return section_.at_key(name).get(value) == simdjson::SUCCESS && !value.is_null();
+        return section_.at_key_case_insensitive(name).get(value) == simdjson::SUCCESS && !value.is_null();
     }
     void read(std::string_view name, bool& out) const {
         element v{};
@@ -442,6 +466,16 @@ void read_host_config(object section, ContainerSpec& spec) {
         Reader(part).read("MaximumRetryCount", spec.restart.maximum_retry_count);
     }
     element list{};
+    if (r.find("ConsoleSize", list) && list.is_array()) {
+        unsigned* const sides[] = {&spec.console_rows, &spec.console_columns};
+        std::size_t side = 0;
+        for (element item : array_of(list)) {
+            std::uint64_t value = 0;
+            if (side < std::size(sides) && item.get(value) == simdjson::SUCCESS && value <= USHRT_MAX)
+                *sides[side] = static_cast<unsigned>(value);
+            ++side;
+        }
+    }
     if (r.find("Ulimits", list) && list.is_array()) {
         for (element item : array_of(list)) {
             if (item.get(part) != simdjson::SUCCESS) continue;
@@ -495,7 +529,7 @@ Result<void> read_sections(object host, bool have_host, object config, Container
     if (!have_host) return {};
     TRY_VOID(check_section(host, kHostConfig, "CreateRequest.HostConfig"));
     read_host_config(host, spec);
-    spec.host_config_json = simdjson::minify(host);
+    spec.host_config_json = canonical(host, kHostConfig);
     return {};
 }
 
@@ -515,13 +549,7 @@ Result<ContainerSpec> parse_create_body(std::string_view body) {
     TRY_VOID(section_object(r, "NetworkingConfig", network, have_network));
     TRY_VOID(read_sections(host, have_host, root, spec));
     if (have_network) spec.networking_config_json = simdjson::minify(network);
-    json::Writer w;
-    w.begin_object();
-    for (auto item : root)
-        if (item.key != "HostConfig" && item.key != "NetworkingConfig")
-            w.field_raw(item.key, std::string(simdjson::minify(item.value)));
-    w.end_object();
-    spec.config_json = w.take();
+    spec.config_json = canonical(root, kConfig, {"HostConfig", "NetworkingConfig"});
     return spec;
 }
 

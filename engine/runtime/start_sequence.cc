@@ -8,6 +8,7 @@
 
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/runtime/child_report.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/launch_input.h"
 #include "engine/runtime/stdio.h"
@@ -45,11 +46,10 @@ Result<Stdio> make_pipes(bool open_stdin) {
     return stdio;
 }
 
-// No record: execve is done.
-Task<bool> read_failure(int fd, LaunchFailure* failure) {
-    const auto buffer = std::as_writable_bytes(std::span(failure, 1));
-    CO_TRY(auto got, co_await io::read(fd, buffer));
-    co_return got == sizeof *failure;
+// Its terminal is made by the child, or here; without one there are pipes.
+Result<Stdio> make_stdio(const LaunchInput& input) {
+    if (!input.tty) return make_pipes(input.open_stdin);
+    return makes_own_terminal(input) ? Stdio() : make_terminal();
 }
 
 }  // namespace
@@ -142,8 +142,9 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     context.domainname = network.domainname;
     CO_TRY(auto input, make_launch_input(c, rootfs, context));
     CO_TRY(auto plan, make_launch_plan(input));
-    CO_TRY(auto stdio, c.spec.tty ? make_terminal() : make_pipes(c.spec.open_stdin));
-    CO_TRY(auto status, make_pipe());
+    CO_TRY(auto stdio, make_stdio(input));
+    const bool sends_terminal = makes_own_terminal(input);
+    CO_TRY(auto status, make_status(sends_terminal));
     CO_TRY(auto log, begin_log(c));
     c.held.cgroups = true;
     KeeperStart request;
@@ -165,11 +166,17 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     stdio.child_out.reset();
     stdio.child_err.reset();
     status.write_end.reset();
-    LaunchFailure failure{};
-    CO_TRY(auto failed, co_await read_failure(status.read_end.get(), &failure));
-    if (failed) {
+    const reactor::StopToken never;
+    CO_TRY(auto report, co_await read_report(status.read_end.get(), sends_terminal, never));
+    if (report.terminal) {
+        stdio.in = std::move(report.terminal);
+        keeper_.hold_terminal(c.id, stdio.in.get());
+        stdio.out.reset(fcntl(stdio.in.get(), F_DUPFD_CLOEXEC, 3));
+        CO_TRY(report, co_await read_report(status.read_end.get(), sends_terminal, never));
+    }
+    if (!report.done) {
         CO_TRY_VOID(co_await c.keeper_exit.wait());
-        const LaunchError error = describe_failure(plan, failure);
+        const LaunchError error = describe_failure(plan, report.record);
         c.state.exit_code = error.exit_code;
         co_return fail(ErrorKind::invalid, error.message);
     }

@@ -158,7 +158,9 @@ Task<WaitAnswer> ContainerService::wait(std::shared_ptr<Container> container, Wa
                                         reactor::StopToken stop) {
     WaitAnswer answer;
     if (condition == WaitCondition::removed) {
+        const std::uint64_t failed_before = container->failed_removals;
         CO_TRY_VOID(co_await container->removed.wait(stop));
+        if (container->failed_removals != failed_before) answer.error = container->removal_error;
     } else if (condition == WaitCondition::next_exit || container->active()) {
         const std::uint64_t run = container->run;
         CO_TRY_VOID(co_await container->exited.wait(stop));
@@ -211,6 +213,9 @@ Task<void> ContainerService::remove_now(std::shared_ptr<Container> container) {
     CO_TRY(auto held, co_await container->lane.enter());
     if (auto deleted = db_.delete_container(container->id); !deleted) {
         container->removing = false;
+        container->removal_error = deleted.error().message();
+        ++container->failed_removals;
+        container->removed.notify_all();
         co_return deleted;
     }
     if (auto gone = images_.remove_rootfs(container->id); !gone)

@@ -39,4 +39,4 @@ class Init(EngineCase):
     def test_terminal(self):
         r = self.engine.popen('run', '--rm', '-t', '--init', '--network', 'none', 'busybox', 'tty',
                               stdout=harness.subprocess.PIPE, text=True)
-        self.assertEqual(r.communicate(timeout=20)[0].strip(), '/dev/console')
+        self.assertEqual(r.communicate(timeout=20)[0].strip(), '/dev/pts/0')

@@ -228,6 +228,16 @@ class Logs(EngineCase):
         told = re.findall(r'its log is behind: (\d+) bytes of output were not logged', self.engine.log())
         self.assertEqual(sum(map(int, told)), 6000000 - len(text))
 
+    def test_non_blocking_drops_whole_lines(self):
+        cid = self.create(['sh', '-c', 'i=0; while [ $i -lt 60 ]; do seq 100000000 100020000; i=$((i+1)); done'],
+                          'json-file', {'mode': 'non-blocking', 'max-buffer-size': '64k'})
+        self.engine.http('POST', f'/containers/{cid}/start')
+        self.engine.http('POST', f'/containers/{cid}/wait')
+        lines = self.text(cid).split(b'\n')
+        self.assertLess(len(lines), 60 * 20001)
+        self.assertEqual(lines[0], b'100000000')
+        self.assertEqual([line for line in lines[:-1] if not re.fullmatch(rb'1000[012]\d{4}', line)][:5], [])
+
     def test_a_flood_starves_nobody(self):
         flood = self.start('--log-opt', 'max-size=1m', 'busybox', 'sh', '-c', 'yes flooding the log')
         quiet = self.start('busybox', 'sh', '-c',

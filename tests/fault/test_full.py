@@ -88,6 +88,33 @@ class FullDisk(FaultCase):
         self.check_invariants(before)
         self.assertEqual(self.docker('start', '-a', old).returncode, 4)
 
+    def test_a_removal_that_fails_is_told_to_those_who_wait(self):
+        cid = self.ok('create', '--network', 'none', 'busybox', 'true')
+        self.addCleanup(self.docker, 'rm', '-f', cid)
+        waits = {version: self.engine.connect() for version in ('1.33', '1.34')}
+        for version, s in waits.items():
+            s.sendall(b'POST /v%s/containers/%s/wait?condition=removed HTTP/1.1\r\nHost: d\r\n'
+                      b'Connection: close\r\n\r\n' % (version.encode(), cid.encode()))
+            self.assertIn(b' 200 OK', s.recv(4096))
+        self.fill()
+        for _ in range(300):
+            if self.api('POST', '/containers/create', {'Image': 'busybox', 'Cmd': ['true']})[0] != 201:
+                break
+        status, body = self.api('DELETE', f'/containers/{cid}')
+        if status == 204:
+            self.skipTest('the database found room for the removal')
+        told = {}
+        for version, s in waits.items():
+            told[version] = b''
+            while piece := s.recv(4096):
+                told[version] += piece
+            s.close()
+        self.assertIn(b'"Error":{"Message":', told['1.34'])
+        self.assertEqual(told['1.33'], b'0\r\n\r\n')
+        self.free()
+        self.assertEqual(self.api('DELETE', f'/containers/{cid}')[0], 204)
+        self.remove_all()
+
     def test_logs(self):
         cid = self.start('busybox', 'sh', '-c', 'while true; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxx; sleep 0.01; done')
         time.sleep(0.2)

@@ -201,17 +201,9 @@ TEST_F(KeeperExecTest, ItsOwnTerminal) {
     request(KeeperMessage::exec, exec_id, kFdStatus, {status[1]}, *plan, id);
     close(status[1]);
     LaunchFailure report{};
-    iovec part{&report, sizeof report};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    ASSERT_EQ(recvmsg(status[0], &message, MSG_CMSG_CLOEXEC), static_cast<ssize_t>(sizeof report));
-    ASSERT_EQ(report.op_index, kTerminalMade) << describe_exec_failure(*plan, report).message;
-    int master = -1;
-    memcpy(&master, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof master);
+    const UniqueFd terminal = receive_terminal(status[0], report);
+    ASSERT_TRUE(terminal) << describe_exec_failure(*plan, report).message;
+    const int master = terminal.get();
     request(KeeperMessage::hold, exec_id, kFdStdin, {master});
     EXPECT_EQ(read(status[0], &report, sizeof report), 0);
     close(status[0]);
@@ -223,7 +215,6 @@ TEST_F(KeeperExecTest, ItsOwnTerminal) {
     EXPECT_EQ(ioctl(master, TIOCGWINSZ, &size), 0);
     EXPECT_EQ(size.ws_row, 30);
     EXPECT_EQ(size.ws_col, 100);
-    close(master);
     EXPECT_NE(output.find("\"tty\":\"/dev/pts/0\""), std::string::npos) << output;
     EXPECT_NE(output.find("\"controlling_tty\":true"), std::string::npos) << output;
     EXPECT_EQ(receive().reply.type, KeeperMessage::started);

@@ -168,6 +168,22 @@ protected:
         return in;
     }
 
+    // The master of the terminal that a child has made; none when it reports a failure.
+    static UniqueFd receive_terminal(int status, LaunchFailure& report) {
+        iovec part{&report, sizeof report};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        const ssize_t got = recvmsg(status, &message, MSG_CMSG_CLOEXEC);
+        if (got != static_cast<ssize_t>(sizeof report) || report.op_index != kTerminalMade) return UniqueFd();
+        int master = -1;
+        memcpy(&master, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof master);
+        return UniqueFd(master);
+    }
+
     struct Ended {
         int wait_status = -1;
         std::string output;

@@ -1,6 +1,7 @@
 // The keeper itself, through its protocol: containers start in a rootfs made here, the probe says what they see.
 #include <simdjson.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -127,22 +128,21 @@ TEST_F(KeeperTest, BindsAndTmpfs) {
 }
 
 TEST_F(KeeperTest, Terminal) {
-    UniqueFd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-    ASSERT_TRUE(master);
-    ASSERT_EQ(grantpt(master.get()) | unlockpt(master.get()), 0);
-    UniqueFd slave(open(ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
     LaunchInput in = input({"probe"});
     in.tty = true;
+    in.rows = 30;
+    in.columns = 100;
     auto plan = make_launch_plan(in);
     ASSERT_TRUE(plan);
     int status[2];
-    ASSERT_EQ(pipe2(status, O_CLOEXEC), 0);
-    request(KeeperMessage::start, in.id, kFdChildStdin | kFdStatus | kFdStdin, {slave.get(), status[1], master.get()},
-            *plan);
-    slave.reset();
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status), 0);
+    request(KeeperMessage::start, in.id, kFdStatus, {status[1]}, *plan);
     close(status[1]);
-    LaunchFailure failure;
-    if (read(status[0], &failure, sizeof failure) != 0) ADD_FAILURE() << describe_failure(*plan, failure).message;
+    LaunchFailure report{};
+    const UniqueFd master = receive_terminal(status[0], report);
+    ASSERT_TRUE(master) << describe_failure(*plan, report).message;
+    request(KeeperMessage::hold, in.id, kFdStdin, {master.get()});
+    EXPECT_EQ(read(status[0], &report, sizeof report), 0);
     close(status[0]);
     std::string output;
     char buffer[4096];
@@ -151,7 +151,12 @@ TEST_F(KeeperTest, Terminal) {
     EXPECT_EQ(receive().reply.type, KeeperMessage::started);
     EXPECT_EQ(receive().reply.type, KeeperMessage::exited);
     EXPECT_NE(output.find("\"controlling_tty\":true"), std::string::npos) << output;
+    EXPECT_NE(output.find("\"tty\":\"/dev/pts/0\""), std::string::npos) << output;
     EXPECT_NE(output.find(" /dev/console "), std::string::npos);
+    winsize size{};
+    EXPECT_EQ(ioctl(master.get(), TIOCGWINSZ, &size), 0);
+    EXPECT_EQ(size.ws_row, 30);
+    EXPECT_EQ(size.ws_col, 100);
     request(KeeperMessage::forget, in.id);
 }
 

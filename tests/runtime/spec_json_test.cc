@@ -25,6 +25,15 @@ TEST(SpecJson, MergesAndComesBack) {
     EXPECT_NE(complete_host_config(*spec).find(R"("ShmSize":67108864)"), std::string::npos);
 }
 
+TEST(SpecJson, NamesOfFieldsInAnyCase) {
+    auto spec = parse_create_body(R"({"image":"busybox","TTY":true,"hostconfig":{"memory":8388608}})");
+    ASSERT_TRUE(spec) << spec.error().message();
+    EXPECT_TRUE(spec->tty);
+    EXPECT_EQ(spec->memory, 8388608);
+    EXPECT_EQ(spec->config_json, R"({"Image":"busybox","Tty":true})");
+    EXPECT_EQ(spec->host_config_json, R"({"Memory":8388608})");
+}
+
 TEST(SpecJson, WrongTypesAreNamed) {
     auto spec = parse_create_body(R"({"HostConfig":{"Memory":"1g"}})");
     ASSERT_FALSE(spec);

@@ -238,7 +238,7 @@ void open_terminal(PlanReader& in) {
     struct stat st {};
     if (!in.ok() || slot >= kBindSlots) die(LaunchStep::bad_plan, EINVAL);
     if (fstat(0, &st) != 0 || !S_ISCHR(st.st_mode)) die(LaunchStep::tty, ENOTTY);
-    // The slave comes from the engine's devpts; its node is found by number in the keeper's view of the same one.
+    // The container's devpts is mounted, and nobody but us is in there yet.
     char path[64];
     snprintf(path, sizeof path, "/dev/pts/%u", minor(st.st_rdev));
     struct stat node {};

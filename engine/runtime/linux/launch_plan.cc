@@ -108,10 +108,17 @@ TmpfsOptions tmpfs_options(std::string_view text) {
 
 size_t depth(std::string_view path) { return static_cast<size_t>(std::count(path.begin(), path.end(), '/')); }
 
+bool mounted_on(const LaunchInput& input, std::string_view path) {
+    return std::any_of(input.mounts.begin(), input.mounts.end(),
+                       [&](const LaunchMount& m) { return m.destination == path; });
+}
+
 class Builder {
 public:
     explicit Builder(const LaunchInput& input)
-        : in_(input), plan_(CLONE_NEWNS | (input.host_pid ? 0 : uint64_t{CLONE_NEWPID}), input.tty ? kPlanTty : 0u) {}
+        : in_(input),
+          plan_(CLONE_NEWNS | (input.host_pid ? 0 : uint64_t{CLONE_NEWPID}),
+                input.tty && !makes_own_terminal(input) ? kPlanTty : 0u) {}
 
     std::string build() {
         for (const auto& m : in_.mounts) mounts_.push_back(&m);
@@ -124,6 +131,7 @@ public:
         open_binds();
         plan_.add(PlanOp::pivot, {}, {in_.rootfs.mount_point});
         kernel_mounts();
+        if (in_.tty && !makes_own_terminal(in_)) plan_.add(PlanOp::terminal, {}, {});
         attach_mounts();
         masks();
         add_process(plan_, in_);
@@ -132,8 +140,7 @@ public:
 
 private:
     bool mounted_by_user(std::string_view path) const {
-        return std::any_of(mounts_.begin(), mounts_.end(),
-                           [&](const LaunchMount* m) { return m->destination == path; });
+        return mounted_on(in_, path);
     }
 
     void cgroups() {
@@ -231,10 +238,6 @@ private:
                 cgroup_slots_.push_back(open_bind(c.directory, !in_.privileged, Propagation::rprivate, false));
             }
         }
-        if (in_.tty) {
-            console_slot_ = slot_++;
-            plan_.add(PlanOp::terminal_open, {console_slot_}, {});
-        }
     }
 
     void kernel_mounts() {
@@ -284,9 +287,11 @@ private:
                       {"tmpfs", "shm", "/dev/shm", "mode=1777,size=" + std::to_string(in_.shm_size)}, kOpMakeTarget);
         }
         plan_.add(PlanOp::mount_fs, {safe | kNoDev, 0755}, {"mqueue", "mqueue", "/dev/mqueue", ""}, kOpMakeTarget);
-        if (in_.tty) {
-            plan_.add(PlanOp::bind_attach, {console_slot_, kBindFile}, {"/dev/console"}, kOpMakeTarget);
-            plan_.add(PlanOp::terminal, {}, {});
+        if (makes_own_terminal(in_)) {
+            const uint64_t slot = slot_++;
+            plan_.add(PlanOp::pty, {in_.rows, in_.columns}, {});
+            plan_.add(PlanOp::terminal_open, {slot}, {});
+            plan_.add(PlanOp::bind_attach, {slot, kBindFile}, {"/dev/console"}, kOpMakeTarget);
         }
     }
 
@@ -351,7 +356,6 @@ private:
     std::vector<Attach> attach_;
     std::vector<uint64_t> user_slots_, cgroup_slots_;
     uint64_t slot_ = 0;
-    uint64_t console_slot_ = 0;
 };
 
 // The lower case wording of Go's syscall package, which dockerd's messages carry.
@@ -369,6 +373,10 @@ std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\
 
 std::vector<std::string> default_masked_paths() { return {std::begin(kMasked), std::end(kMasked)}; }
 std::vector<std::string> default_readonly_paths() { return {std::begin(kReadOnlyPaths), std::end(kReadOnlyPaths)}; }
+
+bool makes_own_terminal(const LaunchInput& input) {
+    return input.tty && !mounted_on(input, "/dev");
+}
 
 Result<std::string> make_launch_plan(const LaunchInput& input) {
     TRY_VOID(check_input(input));

@@ -64,6 +64,7 @@ struct LaunchInput : ProcessInput {
     std::string hostname;
     std::string domainname;
     bool tty = false;
+    unsigned rows = 0, columns = 0;  // of the terminal; 0x0: as the kernel makes it
     bool open_stdin = false;
     LaunchRootfs rootfs;
     bool read_only_rootfs = false;
@@ -91,6 +92,10 @@ struct LaunchInput : ProcessInput {
 
 std::vector<std::string> default_masked_paths();
 std::vector<std::string> default_readonly_paths();
+
+// The child makes its terminal in the container's own devpts and sends its master away, as an exec's does. Not where
+// something is mounted on /dev: that devpts is not ours. Then it is made outside, and comes as kFdChildStdin.
+bool makes_own_terminal(const LaunchInput& input);
 
 Result<std::string> make_launch_plan(const LaunchInput& input);
 

@@ -60,7 +60,7 @@ enum class PlanOp : uint16_t {
     hostname,       //                   name
     domainname,     //                   name
     rlimit,         // resource, soft, hard
-    terminal_open,  // slot              the pty slave's node, for a later bind_attach on /dev/console
+    terminal_open,  // slot              the terminal's node (of descriptor 0), for a later bind_attach on /dev/console
     terminal,       //                   descriptor 0 becomes the controlling terminal (with kPlanTty)
     loopback,       //                   lo up
     umask,          // mask
