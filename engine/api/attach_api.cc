@@ -1,5 +1,6 @@
 #include "engine/api/attach_api.h"
 
+#include "engine/api/error_status.h"
 #include "engine/api/services.h"
 #include "engine/api/websocket_stream.h"
 #include "engine/reactor/scope.h"
@@ -49,11 +50,30 @@ Result<std::shared_ptr<runtime::Container>> find(Services& services, const Reque
     return container;
 }
 
+// dockerd has taken the connection before it looks at what is asked for, so a refusal is bare text, as clients know it.
+Task<void> refuse_raw(Response& response, const Error& why) {
+    const int status = status_of(why.kind());
+    std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
+    head.append(reason_phrase(status)).append("\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n");
+    CO_TRY(auto raw, co_await response.hijack_with(std::move(head)));
+    const std::string text = why.message() + "\r\n";
+    const auto bytes = io::bytes_of(text);
+    auto told = co_await raw->write(bytes);
+    co_return told;
+}
+
 }  // namespace
 
 Task<void> attach_container(Services& services, Request& request, Response& response) {
-    CO_TRY(auto wanted, read_request(request));
-    CO_TRY(auto container, find(services, request, wanted));
+    auto asked = read_request(request);
+    auto found = asked ? find(services, request, *asked) : tl::unexpected<Error>(std::move(asked.error()));
+    if (!found) {
+        const Error why = std::move(found.error());
+        auto refused = co_await refuse_raw(response, why);
+        co_return refused;
+    }
+    runtime::AttachRequest wanted = std::move(*asked);
+    const auto container = std::move(*found);
     wanted.framed = !container->spec.tty;
     const bool told = wanted.framed && request.upgrade_tcp && request.version >= ApiVersion{1, 42};
     const std::string_view type =

@@ -44,6 +44,20 @@ Result<WaitCondition> wait_condition(const Request& request) {
     return fail(ErrorKind::invalid, "invalid condition: \"" + std::string(text) + "\"");
 }
 
+constexpr ApiVersion new_removal_words_since{1, 44};
+
+// Scripts and suites of older clients look for the sentence that dockerd had in their days.
+Result<void> refuse_in_old_words(Services& services, std::string_view reference) {
+    TRY(const auto container, services.containers->find(reference));
+    if (!container->active() || container->removing) return {};
+    const std::string state(runtime::status_word(container->state.status));
+    const bool paused = container->state.status == runtime::ContainerStatus::paused;
+    return fail(ErrorKind::conflict,
+                "You cannot remove a " + state + " container " + container->id + ". " +
+                    (paused ? "Unpause and then stop" : "Stop") +
+                    " the container before attempting removal or force remove");
+}
+
 }  // namespace
 
 Task<std::optional<ContainerSizes>> sizes_of(Services& services, std::shared_ptr<runtime::Container> container,
@@ -91,7 +105,9 @@ Task<void> create_container(Services& services, Request& request, Response& resp
     CO_TRY(auto body, co_await read_whole_body(request));
     const std::string_view name = request.parameter("name");
     const std::string_view text = body;
-    CO_TRY(auto created, co_await services.containers->create(name, text));
+    runtime::CreateRules rules;
+    rules.auto_remove = request.version >= ApiVersion{1, 25};
+    CO_TRY(auto created, co_await services.containers->create(name, text, rules));
     json::Writer w;
     w.begin_object().field("Id", created.id).field("Warnings", created.warnings).end_object();
     std::string answer = w.take();
@@ -130,6 +146,7 @@ Task<void> kill_container(Services& services, Request& request, Response& respon
 // it starts the container.
 Task<void> wait_container(Services& services, Request& request, Response& response) {
     const bool old = request.version < ApiVersion{1, 30};
+    const bool fails_silently = request.version < ApiVersion{1, 34};
     auto condition = WaitCondition::not_running;
     if (!old) {
         CO_TRY(condition, wait_condition(request));
@@ -139,6 +156,8 @@ Task<void> wait_container(Services& services, Request& request, Response& respon
         CO_TRY_VOID(co_await response.begin(200, "application/json"));
     }
     CO_TRY(const auto answer, co_await services.containers->wait(container, condition, request.stop));
+    // These clients have no field for an error, and take an empty answer for one.
+    if (fails_silently && condition == WaitCondition::removed && !answer.error.empty()) co_return Result<void>{};
     json::Writer w;
     w.begin_object().field("StatusCode", answer.exit_code);
     if (!answer.error.empty()) w.key("Error").begin_object().field("Message", answer.error).end_object();
@@ -161,6 +180,9 @@ Task<void> remove_container(Services& services, Request& request, Response& resp
         co_return unlinked;
     }
     const bool force = request.flag("force");
+    if (!force && request.version < new_removal_words_since) {
+        CO_TRY_VOID(refuse_in_old_words(services, reference));
+    }
     CO_TRY_VOID(co_await services.containers->remove(reference, force));
     auto done = co_await response.send_empty(204);
     co_return done;

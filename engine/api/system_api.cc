@@ -107,14 +107,12 @@ void write_info_absent(json::Writer& w) {
         .field("InitBinary", "")
         .field_raw("DefaultAddressPools", "[]")
         .field_raw("CDISpecDirs", "[]");
-    w.key("Runtimes")
-        .begin_object()
-        .key("dockercd")
-        .begin_object()
-        .field("path", "dockercd-keeper")
-        .end_object()
-        .end_object();
-    w.field("DefaultRuntime", "dockercd").field("ProductLicense", "Apache-2.0").field("IndexServerAddress", "https://index.docker.io/v1/");
+    // Two names of the one there is. Clients know the default one by dockerd's name.
+    w.key("Runtimes").begin_object();
+    for (const char* name : {"dockercd", "runc"})
+        w.key(name).begin_object().field("path", "dockercd-keeper").end_object();
+    w.end_object();
+    w.field("DefaultRuntime", "runc").field("ProductLicense", "Apache-2.0").field("IndexServerAddress", "https://index.docker.io/v1/");
     for (const char* name : {"ContainerdCommit", "RuncCommit", "InitCommit"})
         w.key(name).begin_object().field("ID", "").end_object();
 }

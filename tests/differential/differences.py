@@ -20,10 +20,6 @@ REWORDED = (
      "'always', 'on-failure', or 'unless-stopped'"),
     ("maximum retry count cannot be used with restart policy 'always'",
      "invalid restart policy: maximum retry count can only be used with 'on-failure'"),
-    ('You cannot remove a paused container <id>. Unpause and then stop the container before attempting removal or '
-     'force remove', 'cannot remove container "/d1": container is paused and must be unpaused first'),
-    ('You cannot remove a running container <id>. Stop the container before attempting removal or force remove',
-     'cannot remove container "/d1": container is running: stop the container before removing or force remove'),
     # The recording host forwards no packets; ours turns that on where it makes a bridge.
     ('IPv4 forwarding is disabled. Networking will not work.\n', ''),
 )
