@@ -178,8 +178,10 @@ class KilledOthers(ExecFaultCase):
     def test_keeper(self):
         cid = self.start('busybox', 'sleep', '1000')
         eid = self.detached(cid, 'sleep', '1000')
-        stream = self.attached(self.create(cid, 'cat', AttachStdin=True, AttachStdout=True))
-        pid = self.seen(eid)['Pid']
+        fed = self.create(cid, 'cat', AttachStdin=True, AttachStdout=True)
+        stream = self.attached(fed)
+        pid = self.pid(eid)
+        self.pid(fed)
         os.kill(self.keeper_pid(), signal.SIGKILL)
         self.assertEqual(self.ended(eid), 137)
         stream.settimeout(10)
