@@ -25,7 +25,6 @@ namespace {
 
 constexpr Nanoseconds sweep_delay = 100 * millisecond;  // gathers the trees of many short lives
 constexpr Nanoseconds sweep_retry = 1 * second;
-constexpr Nanoseconds sweeper_lingers = 3 * second;     // with nothing to delete
 constexpr std::size_t trees_per_sweep = 256;
 
 std::vector<std::string> names_in(const std::string& folder) {
@@ -444,7 +443,7 @@ Task<void> ImageStore::sweep() {
     const reactor::StopToken stop = scope_.token();
     while (!stop.stop_requested()) {
         if (trash_.empty()) {
-            reactor::Deadline idle(sweeper_lingers, stop);
+            reactor::Deadline idle(options_.remover_lingers, stop);
             const reactor::StopToken idle_stop = idle.token();
             auto came = co_await trash_came_.wait(idle_stop);
             if (!came) break;

@@ -129,6 +129,7 @@ public:
     struct Options {
         std::string data_root;    // absolute
         std::string worker_path;  // the dockercd binary
+        Nanoseconds remover_lingers = 3 * second;  // with nothing to delete
     };
     // Reconciles: tmp is emptied, layer and container folders that no row names are removed, rows whose files are
     // missing are reported in problems() and their images are not listed until a load brings the files again. db and

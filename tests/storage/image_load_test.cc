@@ -101,7 +101,7 @@ protected:
         ASSERT_TRUE(database);
         db = std::move(*database);
         backend = make_overlay_backend(home);
-        ImageStore::Options options{home, STORAGE_WORKER};
+        ImageStore::Options options{home, STORAGE_WORKER, 0};
         auto opened = ImageStore::open(options, *db, *backend);
         ASSERT_TRUE(opened) << opened.error().message();
         store = std::move(*opened);

@@ -38,7 +38,7 @@ std::string file_text(const std::string& path) {
 Task<void> story(std::string home) {
     CO_TRY(auto db, Database::open(home + "/state.db"));
     auto backend = make_overlay_backend(home);
-    ImageStore::Options options{home, STORAGE_WORKER};
+    ImageStore::Options options{home, STORAGE_WORKER, 0};
     CO_TRY(auto store, ImageStore::open(options, *db, *backend));
     TextSource broken("this is no archive");
     auto failed = co_await store->load(broken);
