@@ -8,14 +8,23 @@ import harness
 
 class EngineCase(unittest.TestCase):
     engine_options = ()
+    run_options = ('--network', 'none')   # of every container
 
     @classmethod
     def setUpClass(cls):
         if not harness.clis():
             raise unittest.SkipTest('no docker CLI: none on PATH, none unpacked')
-        cls.engine = harness.Engine(options=cls.engine_options)
+        cls.begin_engine()
+        cls.load_busybox()
+
+    @classmethod
+    def begin_engine(cls, **keys):
+        cls.engine = harness.Engine(options=cls.engine_options, **keys)
         cls.addClassCleanup(cls.engine.destroy)
         cls.engine.start()
+
+    @classmethod
+    def load_busybox(cls):
         status, body, _ = cls.engine.load(harness.save_tar('busybox:latest', [harness.busybox_layer()]))
         if status != 200 or b'"error"' in body:
             raise AssertionError(f'loading busybox: {status} {body!r}')
@@ -42,8 +51,8 @@ class EngineCase(unittest.TestCase):
         return r.stdout.strip()
 
     def run_(self, *args, **keys):
-        """docker run --rm --network none ARGS."""
-        return self.docker('run', '--rm', '--network', 'none', *args, **keys)
+        """docker run --rm ARGS."""
+        return self.docker('run', '--rm', *self.run_options, *args, **keys)
 
     def sh(self, script, *options, image='busybox'):
         """What a shell script in a fresh container prints."""
@@ -53,7 +62,7 @@ class EngineCase(unittest.TestCase):
 
     def start(self, *args):
         """Id of a detached container, removed when the test ends."""
-        cid = self.ok('run', '-d', '--network', 'none', *args)
+        cid = self.ok('run', '-d', *self.run_options, *args)
         self.addCleanup(self.docker, 'rm', '-f', cid)
         return cid
 

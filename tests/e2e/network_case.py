@@ -5,6 +5,7 @@ import subprocess
 import unittest
 
 import harness
+from case import EngineCase
 
 
 def namespaces_work():
@@ -15,8 +16,13 @@ def namespaces_work():
         return False
 
 
-class NetworkCase(unittest.TestCase):
-    options = []
+# What a connection to HOST PORT is told; it is tried again until somebody answers.
+HEAR = 'i=0; while [ $i -lt {tries} ]; do busybox nc -w 2 {host} {port} </dev/null && exit 0; ' \
+       'i=$((i+1)); sleep 0.1; done; exit 1'
+
+
+class NetworkCase(EngineCase):
+    run_options = ()
 
     @classmethod
     def setUpClass(cls):
@@ -29,14 +35,10 @@ class NetworkCase(unittest.TestCase):
         cls.peer = harness.Namespace()
         cls.addClassCleanup(cls.peer.close)
         cls.join_peer()
-        cls.engine = harness.Engine(namespace=cls.host, options=cls.options)
-        cls.addClassCleanup(cls.engine.destroy)
-        cls.engine.start()
+        cls.begin_engine(namespace=cls.host)
         if 'No address translation' in cls.engine.log():
             raise unittest.SkipTest('this kernel has no nf_tables: ' + cls.engine.log()[-200:])
-        status, body, _ = cls.engine.load(harness.save_tar('busybox:latest', [harness.busybox_layer()]))
-        if status != 200 or b'"error"' in body:
-            raise AssertionError(f'loading busybox: {status} {body!r}')
+        cls.load_busybox()
 
     @classmethod
     def join_peer(cls):
@@ -49,29 +51,10 @@ class NetworkCase(unittest.TestCase):
         cls.peer.run('ip', 'address', 'add', '10.99.0.2/24', 'dev', 'up0')
         cls.peer.run('ip', 'link', 'set', 'up0', 'up')
 
-    def tearDown(self):
-        if not self.engine.alive():
-            log = self.engine.log()[-3000:]
-            self.engine.start()
-            self.fail('the engine died: ' + log)
-
-    def docker(self, *args, **keys):
-        return self.engine.docker(*args, **keys)
-
-    def ok(self, *args, **keys):
-        r = self.docker(*args, **keys)
-        self.assertEqual(r.returncode, 0, (args, r.stdout[-500:], r.stderr[-500:], self.engine.log()[-500:]))
-        return r.stdout.strip()
-
     def refused(self, words, *args, **keys):
         r = self.docker(*args, **keys)
         self.assertNotEqual(r.returncode, 0, (args, r.stdout))
         self.assertIn(words, r.stdout + r.stderr)
-
-    def start(self, *args):
-        cid = self.ok('run', '-d', *args)
-        self.addCleanup(self.docker, 'rm', '-f', cid)
-        return cid
 
     def serve(self, text, *args, port=80):
         """A container that answers every connection to its port with the text."""
@@ -91,8 +74,7 @@ class NetworkCase(unittest.TestCase):
 
     def heard(self, where, host, port, tries=20):
         """What a connection from there is told; '' when there is none."""
-        script = f'i=0; while [ $i -lt {tries} ]; do busybox nc -w 2 {host} {port} </dev/null && exit 0; ' \
-                 f'i=$((i+1)); sleep 0.1; done; exit 1'
+        script = HEAR.format(host=host, port=port, tries=tries)
         return where.run('sh', '-c', script, check=False, timeout=60).stdout.strip()
 
     def inside(self, cid, *command, check=True):
@@ -105,9 +87,7 @@ class NetworkCase(unittest.TestCase):
         return r.stdout.strip()
 
     def heard_inside(self, cid, host, port, tries=20):
-        script = f'i=0; while [ $i -lt {tries} ]; do busybox nc -w 2 {host} {port} </dev/null && exit 0; ' \
-                 f'i=$((i+1)); sleep 0.1; done; exit 1'
-        return self.inside(cid, 'sh', '-c', script, check=False)
+        return self.inside(cid, 'sh', '-c', HEAR.format(host=host, port=port, tries=tries), check=False)
 
     def links(self):
         return sorted(link['ifname'] for link in json.loads(self.host.run('ip', '-j', 'link').stdout))

@@ -99,7 +99,7 @@ class LinkTest(NetworkCase):
 
 
 class ClosedLinkTest(NetworkCase):
-    options = ['--icc=false']
+    engine_options = ['--icc=false']
 
     def flows(self):
         for item in json.loads(self.host.run('nft', '-j', 'list', 'ruleset').stdout)['nftables']:

@@ -437,7 +437,7 @@ class EveryClientTest(NetworkCase):
 
 
 class OptionsTest(NetworkCase):
-    options = ['--bip', '10.200.0.1/24', '--fixed-cidr', '10.200.0.128/25', '--icc=false', '--ip', '127.0.0.1',
+    engine_options = ['--bip', '10.200.0.1/24', '--fixed-cidr', '10.200.0.128/25', '--icc=false', '--ip', '127.0.0.1',
                '--mtu', '1400', '--dns', '9.9.9.9']
 
     def test_options_do_what_they_say(self):
