@@ -57,6 +57,21 @@ int report_usage(const Command& command, std::string_view message, int code) {
     return code;
 }
 
+int run_group(const Command& group, std::span<const Command> verbs, Client& client, Arguments arguments) {
+    const std::string verb = arguments.empty() ? "--help" : arguments.front();
+    const std::size_t before = std::string_view(group.name).size() + 1;
+    for (const Command& each : verbs) {
+        if (verb != std::string_view(each.name).substr(before)) continue;
+        arguments.erase(arguments.begin());
+        return each.run(each, client, std::move(arguments));
+    }
+    if (verb != "--help" && verb != "-h")
+        return report_usage(group, "unknown command: dockerc " + std::string(group.name) + " " + verb, 1);
+    std::printf("Usage:  dockerc %s COMMAND\n\n%s\n\nCommands:\n", group.name, group.summary);
+    for (const Command& each : verbs) std::printf("  %-10s %s\n", each.name + before, each.summary);
+    return 0;
+}
+
 int for_each_word(const std::vector<std::string>& words,
                   const std::function<Result<void>(const std::string&)>& act) {
     int code = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,9 @@ struct CommandLine {
 int report(const engine::Error& error);
 // "dockerc: <message>" and the hint docker's run and create give.
 int report_usage(const Command& command, std::string_view message, int code = exit_usage);
+
+// `dockerc GROUP VERB ...`: the verbs are named "GROUP VERB".
+int run_group(const Command& group, std::span<const Command> verbs, Client& client, Arguments arguments);
 
 // Does `act` for each word, prints the word on success and the error on failure, goes on; 1 if any failed.
 int for_each_word(const std::vector<std::string>& words,

@@ -4,6 +4,7 @@
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "tools/dockerc/commands/commands.h"
+#include "tools/dockerc/prune.h"
 #include "tools/dockerc/table.h"
 #include "tools/dockerc/text.h"
 
@@ -143,31 +144,12 @@ int remove(const Command& command, Client& client, Arguments arguments) {
 }
 
 int prune(const Command& command, Client& client, Arguments arguments) {
-    CommandLine line(command);
-    bool force = false;
-    std::vector<std::string> filters;
-    line.app.add_flag("-f,--force", force, "Do not prompt for confirmation");
-    line.list("--filter", filters, "Provide filter values (e.g. \"until=<timestamp>\")");
-    if (const int code = line.parse(std::move(arguments), 0, 0); code >= 0) return code;
-    if (!force) return report_usage(command, "this removes every network that no container uses: say so by --force");
-    const auto json = filters_json(filters);
-    if (!json) return report_usage(command, json.error().message());
-    const auto body = client.call("POST", "/networks/prune" + Query().add("filters", *json).text());
-    if (!body) return report(body.error());
-    JsonDocument document;
-    if (!document.parse(*body)) return 1;
-    bool any = false;
-    json_each(document.root(), "NetworksDeleted", [&any](JsonValue name) {
-        std::string_view text;
-        if (name.get(text) != simdjson::SUCCESS) return;
-        if (!any) std::printf("Deleted Networks:\n");
-        any = true;
-        std::printf("%.*s\n", static_cast<int>(text.size()), text.data());
-    });
-    return 0;
+    constexpr PruneKind networks{"/networks/prune", "all custom networks not used by at least one container", nullptr,
+                                 "NetworksDeleted", "Deleted Networks", print_removed, false};
+    return run_prune(command, client, std::move(arguments), networks);
 }
 
-// "ADDRESS/LENGTH@GATEWAY", as the notes' pipework writes it; "" when there is no '@'.
+// "ADDRESS/LENGTH@GATEWAY", as pipework(1) writes it; "" when there is no '@'.
 std::pair<std::string, std::string> at_gateway(const std::string& text) {
     const std::size_t at = text.find('@');
     if (at == std::string::npos) return {text, ""};
@@ -224,17 +206,7 @@ const Command verbs[] = {
 }  // namespace
 
 int network_command(const Command& command, Client& client, Arguments arguments) {
-    const std::string verb = arguments.empty() ? "" : arguments[0];
-    for (const Command& each : verbs) {
-        if (verb != std::string_view(each.name).substr(8)) continue;
-        arguments.erase(arguments.begin());
-        return each.run(each, client, std::move(arguments));
-    }
-    if (!verb.empty() && verb != "--help" && verb != "-h")
-        return report_usage(command, "unknown network command: " + verb);
-    std::printf("Usage:  dockerc network COMMAND\n\nCommands:\n");
-    for (const Command& each : verbs) std::printf("  %-10s %s\n", each.name + 8, each.summary);
-    return 0;
+    return run_group(command, verbs, client, std::move(arguments));
 }
 
 }  // namespace dockerc
