@@ -33,6 +33,7 @@ struct Sandbox;
 namespace engine::runtime {
 
 struct EndpointSettings;
+struct LaunchContext;
 struct SeccompWish;
 
 // What an API version decides of a create.
@@ -219,6 +220,7 @@ private:
     };
     Result<void> read_network(Container& container);
     Task<NetworkReady> prepare_network(std::shared_ptr<Container> container);
+    LaunchContext launch_context(const Container& container, const NetworkReady& network) const;
     void release_network(const Container& container);
     Result<std::shared_ptr<Container>> network_peer(const Container& container) const;
     Task<void> connect_running(std::shared_ptr<Container> container, EndpointSettings settings);

@@ -52,6 +52,22 @@ Result<Stdio> make_stdio(const LaunchInput& input) {
     return makes_own_terminal(input) ? Stdio() : make_terminal();
 }
 
+// All borrowed.
+KeeperStart keeper_start(const Container& c, std::string_view plan, const Stdio& stdio, int status, int netns) {
+    KeeperStart request;
+    request.id = c.id;
+    request.plan = plan;
+    request.child_stdin = stdio.child_in.get();
+    request.child_stdout = stdio.child_out.get();
+    request.child_stderr = stdio.child_err.get();
+    request.status = status;
+    request.netns = netns;
+    request.held_stdin = stdio.in.get();
+    request.held_stdout = c.spec.tty ? -1 : stdio.out.get();
+    request.held_stderr = stdio.err.get();
+    return request;
+}
+
 }  // namespace
 
 Task<void> ContainerService::start(std::string_view reference) {
@@ -114,6 +130,22 @@ Task<void> ContainerService::record_running(std::shared_ptr<Container> container
     co_return saved;
 }
 
+LaunchContext ContainerService::launch_context(const Container& c, const NetworkReady& network) const {
+    LaunchContext context;
+    context.cgroups = &cgroups_;
+    context.cgroup_parent = options_.cgroup_parent;
+    context.data_root = options_.data_root;
+    context.mount_point = options_.data_root + "/rootfs";
+    context.container_directory = directory_of(c);
+    context.init_binary = options_.init_path;
+    context.host_network = network.host;
+    context.own_netns = static_cast<bool>(network.netns);
+    context.network_files = network.files_of.empty() ? context.container_directory : network.files_of;
+    context.hostname = network.hostname;
+    context.domainname = network.domainname;
+    return context;
+}
+
 Task<void> ContainerService::start_process(std::shared_ptr<Container> container) {
     Container& c = *container;
     c.state.exit_code = 128;
@@ -122,24 +154,13 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     ++c.run;
     c.keeper_exit.clear();
     CO_TRY(auto rootfs, co_await images_.prepare_rootfs(c.id, c.image_id));
-    LaunchContext context;
-    context.cgroups = &cgroups_;
+    CO_TRY(const auto network, co_await prepare_network(container));
+    LaunchContext context = launch_context(c, network);
     CO_TRY(const auto wish, seccomp_wish(c.spec));
     if (wish.confined) {
         CO_TRY(const auto filter, co_await seccomp_filter(wish));
         context.seccomp_filter = *filter;
     }
-    context.cgroup_parent = options_.cgroup_parent;
-    context.data_root = options_.data_root;
-    context.mount_point = options_.data_root + "/rootfs";
-    context.container_directory = directory_of(c);
-    context.init_binary = options_.init_path;
-    CO_TRY(const auto network, co_await prepare_network(container));
-    context.host_network = network.host;
-    context.own_netns = static_cast<bool>(network.netns);
-    context.network_files = network.files_of.empty() ? context.container_directory : network.files_of;
-    context.hostname = network.hostname;
-    context.domainname = network.domainname;
     CO_TRY(auto input, make_launch_input(c, rootfs, context));
     CO_TRY(auto plan, make_launch_plan(input));
     CO_TRY(auto stdio, make_stdio(input));
@@ -147,17 +168,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     CO_TRY(auto status, make_status(sends_terminal));
     CO_TRY(auto log, begin_log(c));
     c.held.cgroups = true;
-    KeeperStart request;
-    request.id = c.id;
-    request.plan = plan;
-    request.child_stdin = stdio.child_in.get();
-    request.child_stdout = stdio.child_out.get();
-    request.child_stderr = stdio.child_err.get();
-    request.status = status.write_end.get();
-    request.netns = network.netns.get();
-    request.held_stdin = stdio.in.get();
-    request.held_stdout = c.spec.tty ? -1 : stdio.out.get();
-    request.held_stderr = stdio.err.get();
+    const KeeperStart request = keeper_start(c, plan, stdio, status.write_end.get(), network.netns.get());
     CO_TRY(auto started, co_await keeper_.start(request));
     c.held.keeper = true;
     c.held.pidfd = std::move(started.pidfd);

@@ -4,9 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <map>
 
-#include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/reactor/unique_fd.h"
 #include "engine/storage/digest.h"
@@ -129,10 +127,29 @@ Result<std::vector<SavedImage>> decode_plan(std::string_view text) {
     return out;
 }
 
+auto ArchiveSaver::place_of(const std::vector<Blob>& blobs, const std::string& name)
+    -> std::vector<Blob>::const_iterator {
+    return std::lower_bound(blobs.begin(), blobs.end(), name,
+                            [](const Blob& have, const std::string& wanted) { return have.name < wanted; });
+}
+
 void ArchiveSaver::add_blob(Blob blob) {
-    const auto at = std::lower_bound(blobs_.begin(), blobs_.end(), blob.name,
-                                     [](const Blob& have, const std::string& name) { return have.name < name; });
+    const auto at = place_of(blobs_, blob.name);
     if (at == blobs_.end() || at->name != blob.name) blobs_.insert(at, std::move(blob));
+}
+
+void ArchiveSaver::add_text(const std::string& digest, std::string text) {
+    Blob blob;
+    blob.name = digest.substr(7);
+    blob.size = text.size();
+    blob.text = std::move(text);
+    add_blob(std::move(blob));
+}
+
+uint64_t ArchiveSaver::size_of(const std::string& digest) const {
+    const std::string name = digest.substr(7);
+    const auto at = place_of(blobs_, name);
+    return at == blobs_.end() || at->name != name ? 0 : at->size;
 }
 
 // The digest it has in the archive.
@@ -180,81 +197,79 @@ Result<void> ArchiveSaver::measure() {
     return {};
 }
 
-void ArchiveSaver::describe() {
-    std::map<std::string, uint64_t> sizes;
-    for (const auto& blob : blobs_) sizes["sha256:" + blob.name] = blob.size;
-    std::map<std::string, std::map<std::string, std::string>> repositories;
-    json::Writer index;
-    json::Writer manifest;
-    index.begin_object().field("schemaVersion", 2).field("mediaType", oci_index).key("manifests").begin_array();
-    manifest.begin_array();
-    for (const auto& image : images_) {
-        const std::string id = sha256_of(image.config);
-        const std::string platform = platform_of(image.config);
-        json::Writer own;
-        own.begin_object().field("schemaVersion", 2).field("mediaType", oci_manifest).key("config").begin_object();
-        descriptor(own, oci_config, id, image.config.size());
-        own.end_object().key("layers").begin_array();
-        std::vector<std::string> paths;
-        json::Writer sources;
-        sources.begin_object();
-        for (const auto& layer : image.layers) {
-            own.begin_object();
-            descriptor(own, oci_layer, layer.diff_id, sizes[layer.diff_id]);
-            own.end_object();
-            const std::string path = blob_path(layer.diff_id);
-            if (std::find(paths.begin(), paths.end(), path) == paths.end()) {
-                sources.key(layer.diff_id).begin_object();
-                descriptor(sources, oci_layer, layer.diff_id, sizes[layer.diff_id]);
-                sources.end_object();
-            }
-            paths.push_back(path);
+// What docker's manifest.json says of an image's layers, and the image's own OCI manifest.
+ArchiveSaver::Described ArchiveSaver::describe_layers(const SavedImage& image, const std::string& id) const {
+    Described out;
+    json::Writer own;
+    own.begin_object().field("schemaVersion", 2).field("mediaType", oci_manifest).key("config").begin_object();
+    descriptor(own, oci_config, id, image.config.size());
+    own.end_object().key("layers").begin_array();
+    json::Writer sources;
+    sources.begin_object();
+    for (const auto& layer : image.layers) {
+        const uint64_t size = size_of(layer.diff_id);
+        own.begin_object();
+        descriptor(own, oci_layer, layer.diff_id, size);
+        own.end_object();
+        const std::string path = blob_path(layer.diff_id);
+        if (std::find(out.paths.begin(), out.paths.end(), path) == out.paths.end()) {
+            sources.key(layer.diff_id).begin_object();
+            descriptor(sources, oci_layer, layer.diff_id, size);
+            sources.end_object();
         }
-        const std::string text = own.end_array().end_object().take();
-        const std::string digest = sha256_of(text);
-        std::vector<std::string> familiar;
-        const auto entry = [&](const Reference* reference) {
-            index.begin_object();
-            descriptor(index, oci_manifest, digest, text.size());
-            if (reference != nullptr) {
-                index.key("annotations").begin_object().field("io.containerd.image.name", reference->text());
-                index.field("org.opencontainers.image.ref.name", reference->tag).end_object();
-            }
-            index.field_raw("platform", platform).end_object();
-        };
-        for (const auto& tag : image.tags) {
-            const auto reference = parse_reference(tag);
-            if (!reference) continue;
-            familiar.push_back(reference->familiar());
-            entry(&*reference);
-            if (!image.layers.empty())
-                repositories[reference->familiar_name()][reference->tag] = image.layers.back().diff_id.substr(7);
-        }
-        if (familiar.empty()) entry(nullptr);
-        manifest.begin_object().field("Config", blob_path(id)).key("RepoTags");
-        if (familiar.empty()) {
-            manifest.null();
-        } else {
-            manifest.value(familiar);
-        }
-        manifest.field("Layers", paths).field_raw("LayerSources", sources.end_object().take()).end_object();
-        Blob config;
-        config.name = id.substr(7);
-        config.text = image.config;
-        config.size = image.config.size();
-        add_blob(std::move(config));
-        Blob described;
-        described.name = digest.substr(7);
-        described.text = text;
-        described.size = text.size();
-        add_blob(std::move(described));
+        out.paths.push_back(path);
     }
-    index_ = index.end_array().end_object().take();
-    manifest_ = manifest.end_array().take() + "\n";
-    if (repositories.empty()) return;
+    out.manifest = own.end_array().end_object().take();
+    out.sources = sources.end_object().take();
+    return out;
+}
+
+void ArchiveSaver::describe_image(const SavedImage& image, Listings& listings) {
+    const std::string id = sha256_of(image.config);
+    Described described = describe_layers(image, id);
+    const std::string digest = sha256_of(described.manifest);
+    std::vector<std::string> familiar;
+    const auto entry = [&](const Reference* reference) {
+        listings.index.begin_object();
+        descriptor(listings.index, oci_manifest, digest, described.manifest.size());
+        if (reference != nullptr) {
+            listings.index.key("annotations").begin_object().field("io.containerd.image.name", reference->text());
+            listings.index.field("org.opencontainers.image.ref.name", reference->tag).end_object();
+        }
+        listings.index.field_raw("platform", platform_of(image.config)).end_object();
+    };
+    for (const auto& tag : image.tags) {
+        const auto reference = parse_reference(tag);
+        if (!reference) continue;
+        familiar.push_back(reference->familiar());
+        entry(&*reference);
+        if (!image.layers.empty())
+            listings.repositories[reference->familiar_name()][reference->tag] = image.layers.back().diff_id.substr(7);
+    }
+    if (familiar.empty()) entry(nullptr);
+    listings.manifest.begin_object().field("Config", blob_path(id)).key("RepoTags");
+    if (familiar.empty()) {
+        listings.manifest.null();
+    } else {
+        listings.manifest.value(familiar);
+    }
+    listings.manifest.field("Layers", described.paths).field_raw("LayerSources", described.sources).end_object();
+    add_text(id, image.config);
+    add_text(digest, std::move(described.manifest));
+}
+
+void ArchiveSaver::describe() {
+    Listings listings;
+    listings.index.begin_object().field("schemaVersion", 2).field("mediaType", oci_index);
+    listings.index.key("manifests").begin_array();
+    listings.manifest.begin_array();
+    for (const auto& image : images_) describe_image(image, listings);
+    index_ = listings.index.end_array().end_object().take();
+    manifest_ = listings.manifest.end_array().take() + "\n";
+    if (listings.repositories.empty()) return;
     json::Writer w;
     w.begin_object();
-    for (const auto& [name, tags] : repositories) w.field(name, tags);
+    for (const auto& [name, tags] : listings.repositories) w.field(name, tags);
     repositories_ = w.end_object().take() + "\n";
 }
 

@@ -2,9 +2,11 @@
 // docker's manifest.json and repositories. Written in one pass; layers are packed while they leave. Blocking.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "engine/reactor/json_writer.h"
 #include "engine/storage/tar_writer.h"
 
 namespace engine::storage {
@@ -44,8 +46,23 @@ private:
         bool recorded = false;
         uint64_t size = 0;
     };
+    // The small files of the archive while they are written.
+    struct Listings {
+        json::Writer index, manifest;
+        std::map<std::string, std::map<std::string, std::string>> repositories;
+    };
+    struct Described {
+        std::string manifest;            // of the OCI layout
+        std::vector<std::string> paths;  // the layers in docker's
+        std::string sources;
+    };
+    Described describe_layers(const SavedImage& image, const std::string& id) const;
+    void describe_image(const SavedImage& image, Listings& listings);
     void describe();
+    static std::vector<Blob>::const_iterator place_of(const std::vector<Blob>& blobs, const std::string& name);
     void add_blob(Blob blob);
+    void add_text(const std::string& digest, std::string text);
+    uint64_t size_of(const std::string& digest) const;
     Result<std::string> add_layer(const SavedLayer& layer);
     Result<void> write_layer(TarSink& sink, const Blob& blob);
 
