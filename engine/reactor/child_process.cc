@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+
 #include "engine/reactor/try.h"
 
 namespace engine::reactor {
@@ -29,15 +31,31 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
     return out;
 }
 
+// The descriptors are put in place one after the other: none of ours may have a number that is the child's of another.
+Result<std::vector<UniqueFd>> move_apart(std::vector<FdMapping>& mappings) {
+    int above = 0;
+    for (const FdMapping& mapping : mappings) above = std::max(above, mapping.theirs + 1);
+    std::vector<UniqueFd> duplicates;
+    for (FdMapping& mapping : mappings) {
+        if (mapping.ours >= above || mapping.ours == mapping.theirs) continue;
+        duplicates.emplace_back(fcntl(mapping.ours, F_DUPFD_CLOEXEC, above));
+        if (!duplicates.back()) return fail_errno(errno, "moving a descriptor");
+        mapping.ours = duplicates.back().get();
+    }
+    return duplicates;
+}
+
 }  // namespace
 
 Result<ChildProcess> ChildProcess::spawn(const std::vector<std::string>& argv,
                                          const std::vector<std::string>& environment,
                                          std::span<const FdMapping> descriptors) {
+    std::vector<FdMapping> moved(descriptors.begin(), descriptors.end());
+    TRY(const auto spare, move_apart(moved));
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     bool standard[3] = {false, false, false};
-    for (const FdMapping& mapping : descriptors) {
+    for (const FdMapping& mapping : moved) {
         posix_spawn_file_actions_adddup2(&actions, mapping.ours, mapping.theirs);
         if (mapping.theirs < 3) standard[mapping.theirs] = true;
     }

@@ -36,6 +36,7 @@ public:
     ~ChildProcess();
 
     pid_t pid() const { return pid_; }
+    bool reaped() const { return !pidfd_; }
     // Waits for its end. When `stop` fires the child is killed, and its end still awaited.
     Task<ExitStatus> wait(StopToken stop = {});
     void kill(int signal);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/reactor/child_process.h"
+#include "engine/reactor/pipe.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/linux/seccomp.h"
 
@@ -54,22 +55,17 @@ Task<SeccompCompiler::Filter> SeccompCompiler::filter(std::string profile, std::
 }
 
 Task<SeccompCompiler::Filter> SeccompCompiler::compile(std::string profile, std::uint64_t capabilities) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) co_return fail_errno(errno, "pipe");
-    UniqueFd input_child(ends[0]);
-    UniqueFd input(ends[1]);
-    if (pipe2(ends, O_CLOEXEC) != 0) co_return fail_errno(errno, "pipe");
-    UniqueFd answer(ends[0]);
-    UniqueFd answer_child(ends[1]);
+    CO_TRY(auto input, make_pipe());
+    CO_TRY(auto answer, make_pipe());
     const std::vector<std::string> argv = {worker_path_, "worker", "seccomp", std::to_string(capabilities)};
-    const reactor::FdMapping mappings[] = {{input_child.get(), 0}, {answer_child.get(), 1}};
+    const reactor::FdMapping mappings[] = {{input.read_end.get(), 0}, {answer.write_end.get(), 1}};
     CO_TRY(auto child, reactor::ChildProcess::spawn(argv, {}, mappings));
-    input_child.reset();
-    answer_child.reset();
+    input.read_end.reset();
+    answer.write_end.reset();
     const auto bytes = io::bytes_of(profile);
-    auto written = co_await io::write_all(input.get(), bytes);
-    input.reset();
-    auto text = co_await read_answer(answer.get());
+    auto written = co_await io::write_all(input.write_end.get(), bytes);
+    input.write_end.reset();
+    auto text = co_await read_answer(answer.read_end.get());
     if (!text) child.kill(SIGKILL);
     CO_TRY(const auto ended, co_await child.wait());
     CO_TRY_VOID(std::move(written));

@@ -1,16 +1,9 @@
-// Pipes and what a new process gets of them. Shared by start and exec.
+// What a new process gets of its standard streams. Shared by start and exec.
 #pragma once
 
-#include "engine/reactor/result.h"
-#include "engine/reactor/unique_fd.h"
+#include "engine/reactor/pipe.h"
 
 namespace engine::runtime {
-
-struct Pipe {
-    UniqueFd read_end;
-    UniqueFd write_end;
-};
-Result<Pipe> make_pipe();
 
 // Both ends of a process's standard streams.
 struct Stdio {

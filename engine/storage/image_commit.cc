@@ -31,22 +31,32 @@ std::vector<std::string> ImageStore::tree_arguments(std::string_view container_i
     return out;
 }
 
-Task<std::string> ImageStore::answer_of(std::vector<std::string> arguments, reactor::StopToken stop) {
+Task<std::string> ImageStore::answer_of(std::vector<std::string> arguments, WorkerEnds ends,
+                                        reactor::StopToken stop) {
     WorkerJob::Start how;
     how.worker_path = options_.worker_path;
     how.arguments = std::move(arguments);
+    how.input_fd = ends.input.get();
+    how.output_fd = ends.output.get();
     CO_TRY(auto job, WorkerJob::start(how));
+    ends.input.reset();
+    ends.output.reset();
+    if (ends.body != nullptr) {
+        CO_TRY_VOID(co_await job.feed(ends.body, stop));
+    }
     job.end_input();
     CO_TRY(auto record, co_await job.record(stop));
+    auto ended = co_await job.finish();
     CO_TRY_VOID(error_of(record));
-    CO_TRY_VOID(co_await job.finish());
+    CO_TRY_VOID(std::move(ended));
     co_return record;
 }
 
 Task<std::string> ImageStore::changes(std::string container_id, std::string image_id, reactor::StopToken stop) {
     std::vector<std::string> arguments = tree_arguments(container_id, image_id);
     arguments.insert(arguments.begin(), "changes");
-    CO_TRY(std::string record, co_await answer_of(std::move(arguments), stop));
+    WorkerEnds nothing;
+    CO_TRY(std::string record, co_await answer_of(std::move(arguments), std::move(nothing), stop));
     constexpr std::string_view before = "{\"changes\":";
     if (!record.starts_with(before)) co_return fail(ErrorKind::internal, "the worker's answer is malformed");
     co_return record.substr(before.size(), record.size() - before.size() - 1);
@@ -58,7 +68,8 @@ Task<LoadedImage> ImageStore::commit_tree(std::string folder, std::string contai
     if (::mkdir(folder.c_str(), 0700) != 0) co_return fail_errno(errno, "create " + folder);
     std::vector<std::string> arguments = tree_arguments(container_id, image_id);
     arguments.insert(arguments.begin(), {"commit", folder});
-    CO_TRY(const std::string record, co_await answer_of(std::move(arguments), stop));
+    WorkerEnds nothing;
+    CO_TRY(const std::string record, co_await answer_of(std::move(arguments), std::move(nothing), stop));
     CO_TRY(auto images, decode_images(record));
     if (images.size() != 1 || images[0].layers.size() > 1)
         co_return fail(ErrorKind::internal, "the worker's answer is malformed");

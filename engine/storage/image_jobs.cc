@@ -17,8 +17,6 @@
 #include "engine/storage/image_store.h"
 #include "engine/storage/limits.h"
 #include "engine/storage/manifest.h"
-#include "engine/storage/registry_process.h"
-#include "engine/storage/worker.h"
 
 namespace engine::storage {
 namespace {
@@ -155,98 +153,13 @@ Result<void> ImageStore::reconcile() {
     return make_init_layer(root, {});
 }
 
-Task<void> ImageStore::feed(ByteSource* body, int fd, reactor::StopToken stop) {
-    std::vector<std::byte> buffer(256 << 10);
-    while (true) {
-        const std::span<std::byte> room(buffer);
-        CO_TRY(const std::size_t got, co_await body->read(room));
-        if (got == 0) co_return {};
-        const std::span<const std::byte> bytes(buffer.data(), got);
-        auto written = co_await io::write_all(fd, bytes, stop);
-        if (!written && written.error().error_number() == EPIPE) co_return {};  // the worker has said why
-        if (!written) co_return tl::unexpected<Error>(std::move(written).error());
-    }
-}
-
-Task<std::string> ImageStore::run_worker(std::vector<std::string> arguments, ByteSource* body,
-                                         reactor::StopToken stop) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) co_return fail_errno(errno, "pipe");
-    UniqueFd result(ends[0]);
-    UniqueFd result_child(ends[1]);
-    if (::pipe2(ends, O_CLOEXEC) != 0) co_return fail_errno(errno, "pipe");
-    UniqueFd input_child(ends[0]);
-    UniqueFd input(ends[1]);
-    ::fcntl(input.get(), F_SETPIPE_SZ, 1 << 20);
-    std::vector<std::string> argv = {options_.worker_path, "worker"};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    const reactor::FdMapping mappings[] = {{input_child.get(), 0}, {result_child.get(), worker_result_fd}};
-    CO_TRY(auto child, reactor::ChildProcess::spawn(argv, {}, mappings));
-    input_child.reset();
-    result_child.reset();
-    if (body != nullptr) {
-        auto fed = co_await feed(body, input.get(), stop);
-        if (!fed) {
-            child.kill(SIGKILL);
-            auto ended = co_await child.wait();
-            ignore_result(ended, "killed because feeding it failed");
-            co_return tl::unexpected<Error>(std::move(fed).error());
-        }
-    }
-    input.reset();
-    auto record = co_await hear_worker(&child, arguments[0], std::move(result), stop);
-    co_return record;
-}
-
-Task<std::string> ImageStore::run_worker_on(std::vector<std::string> arguments, UniqueFd input,
-                                            reactor::StopToken stop, UniqueFd output) {
-    CO_TRY(Pipe result, make_pipe(64 << 10));
-    std::vector<std::string> argv = {options_.worker_path, "worker"};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    std::vector<reactor::FdMapping> mappings = {{result.write_end.get(), worker_result_fd}};
-    if (input) mappings.push_back({input.get(), 0});
-    if (output) mappings.push_back({output.get(), 1});
-    CO_TRY(auto child, reactor::ChildProcess::spawn(argv, {}, mappings));
-    input.reset();
-    output.reset();
-    result.write_end.reset();
-    auto record = co_await hear_worker(&child, arguments[0], std::move(result.read_end), stop);
-    co_return record;
-}
-
-// The worker's answer and its end.
-Task<std::string> ImageStore::hear_worker(reactor::ChildProcess* worker, std::string name, UniqueFd result,
-                                          reactor::StopToken stop) {
-    reactor::ChildProcess& child = *worker;
-    std::string record;
-    std::vector<std::byte> buffer(64 << 10);
-    while (true) {
-        const std::span<std::byte> room(buffer);
-        auto got = co_await io::read(result.get(), room, stop);
-        if (!got || record.size() > limits::worker_result_bytes_max) {
-            child.kill(SIGKILL);
-            auto ended = co_await child.wait();
-            ignore_result(ended, "killed because its answer could not be read");
-            if (!got) co_return tl::unexpected<Error>(std::move(got).error());
-            co_return fail(ErrorKind::too_large, "the worker's answer is too long");
-        }
-        if (*got == 0) break;
-        record.append(reinterpret_cast<const char*>(buffer.data()), *got);
-    }
-    CO_TRY(const auto status, co_await child.wait());
-    if (record.empty())
-        co_return fail(ErrorKind::internal, "worker " + name + " ended without an answer (" +
-                                                (status.signal ? "signal " + std::to_string(status.signal)
-                                                               : "exit code " + std::to_string(status.code)) +
-                                                ")");
-    co_return record;
-}
-
 Task<std::vector<LoadedImage>> ImageStore::unpack(std::string verb, ByteSource* body, std::string folder,
                                                   reactor::StopToken stop) {
     if (::mkdir(folder.c_str(), 0700) != 0) co_return fail_errno(errno, "create " + folder);
     std::vector<std::string> arguments = {verb, folder};
-    CO_TRY(const std::string record, co_await run_worker(std::move(arguments), body, stop));
+    WorkerEnds ends;
+    ends.body = body;
+    CO_TRY(const std::string record, co_await answer_of(std::move(arguments), std::move(ends), stop));
     co_return decode_images(record);
 }
 
@@ -478,7 +391,8 @@ Task<RootfsPlan> ImageStore::prepare_rootfs(std::string container_id, std::strin
     CO_TRY(RootfsPlan plan, backend_.prepare(container_id, chain));
     std::vector<std::string> arguments = backend_.copy_arguments(container_id, chain);
     if (arguments.empty()) co_return plan;
-    auto record = co_await run_worker(std::move(arguments), nullptr, stop);
+    WorkerEnds nothing;
+    auto record = co_await answer_of(std::move(arguments), std::move(nothing), stop);
     Result<void> done;
     if (!record) {
         done = Result<void>(tl::unexpect, std::move(record).error());
@@ -504,7 +418,8 @@ Task<int64_t> ImageStore::rootfs_size(std::string container_id, std::string imag
     const RootfsPlan plan = rootfs_of(container_id, image_id);
     const std::string& tree = plan.kind == RootfsPlan::Kind::directory ? plan.directory : plan.upper;
     std::vector<std::string> arguments = {"size", tree};
-    CO_TRY(const std::string record, co_await run_worker(std::move(arguments), nullptr, stop));
+    WorkerEnds nothing;
+    CO_TRY(const std::string record, co_await answer_of(std::move(arguments), std::move(nothing), stop));
     co_return decode_size(record);
 }
 

@@ -32,7 +32,9 @@ bool ImageStore::has_layer(std::string_view chain_id) const {
 Task<LoadedLayer> ImageStore::unpack_layer_from(UniqueFd input, std::string folder, reactor::StopToken stop) {
     if (::mkdir(folder.c_str(), 0700) != 0) co_return fail_errno(errno, "create " + folder);
     std::vector<std::string> arguments = {"import", folder};
-    CO_TRY(const std::string record, co_await run_worker_on(std::move(arguments), std::move(input), stop));
+    WorkerEnds ends;
+    ends.input = std::move(input);
+    CO_TRY(const std::string record, co_await answer_of(std::move(arguments), std::move(ends), stop));
     CO_TRY(auto images, decode_images(record));
     if (images.size() != 1 || images[0].layers.size() != 1)
         co_return fail(ErrorKind::internal, "the worker's answer is malformed");
@@ -148,8 +150,10 @@ Result<void> ImageStore::record_push(const PushedImage& pushed) {
 
 Task<void> ImageStore::write_layer_archive(std::string folder, UniqueFd output, reactor::StopToken stop) {
     std::vector<std::string> arguments = {"archive", std::move(folder)};
-    CO_TRY(const std::string record, co_await run_worker_on(std::move(arguments), UniqueFd(), stop, std::move(output)));
-    co_return error_of(record);
+    WorkerEnds ends;
+    ends.output = std::move(output);
+    CO_TRY(const std::string record, co_await answer_of(std::move(arguments), std::move(ends), stop));
+    co_return Result<void>{};
 }
 
 }  // namespace engine::storage

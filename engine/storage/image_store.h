@@ -219,19 +219,18 @@ private:
     Result<void> use_tag(const std::string& reference, const std::string& id);
     Task<std::vector<LoadedImage>> unpack(std::string verb, ByteSource* body, std::string folder,
                                           reactor::StopToken stop);
-    Task<std::string> run_worker(std::vector<std::string> arguments, ByteSource* body, reactor::StopToken stop);
-    Task<void> feed(ByteSource* body, int fd, reactor::StopToken stop);
     void begin_sweep();
     Task<void> sweep();
-    // With its input and output given; closed here once the worker has them.
-    Task<std::string> run_worker_on(std::vector<std::string> arguments, UniqueFd input, reactor::StopToken stop,
-                                    UniqueFd output = UniqueFd());
-    Task<std::string> hear_worker(reactor::ChildProcess* child, std::string name, UniqueFd result,
-                                  reactor::StopToken stop);
     Result<bool> name_pulled(const PulledImage& pulled, const std::string& id);
     static std::string now_text();
     std::vector<std::string> tree_arguments(std::string_view container_id, std::string_view image_id) const;
-    Task<std::string> answer_of(std::vector<std::string> arguments, reactor::StopToken stop);
+    // What a worker reads and writes. Descriptors are closed here once it has them.
+    struct WorkerEnds {
+        ByteSource* body = nullptr;
+        UniqueFd input, output;
+    };
+    // The record that a worker answers, when it is not an error.
+    Task<std::string> answer_of(std::vector<std::string> arguments, WorkerEnds ends, reactor::StopToken stop);
     Task<LoadedImage> commit_tree(std::string folder, std::string container_id, std::string image_id,
                                   reactor::StopToken stop);
     Result<void> add_saved(std::vector<SavedImage>& out, const std::string& id, const std::string& reference);

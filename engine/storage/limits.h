@@ -43,6 +43,7 @@ inline constexpr long registry_stall_s = 30;            // a transfer without a 
 inline constexpr long registry_connect_s = 30;
 inline constexpr int64_t database_reserve_bytes = 1 << 20;        // kept back for a full disk: state.db.reserve
 inline constexpr int64_t database_reserve_step_bytes = 64 << 10;  // given up at each write that finds it full
+inline constexpr int layer_pipe_bytes = 1 << 20;        // between a process that has a layer and one that takes it
 inline constexpr size_t registry_tags_max = 10000;      // pulled by `pull -a`
 
 }  // namespace engine::storage::limits

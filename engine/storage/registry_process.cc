@@ -9,21 +9,13 @@
 
 #include "engine/reactor/child_process.h"
 #include "engine/reactor/io.h"
+#include "engine/reactor/pipe.h"
 #include "engine/reactor/try.h"
 #include "engine/storage/archive_load.h"
 #include "engine/storage/limits.h"
 
 namespace engine::storage {
 namespace {
-
-constexpr int lowest_fd = 16;  // a child's descriptors are 0 to 4
-
-Result<UniqueFd> raised(UniqueFd fd) {
-    if (fd.get() >= lowest_fd) return fd;
-    UniqueFd out(::fcntl(fd.get(), F_DUPFD_CLOEXEC, lowest_fd));
-    if (!out) return fail_errno(errno, "dup");
-    return out;
-}
 
 // In memory, so that neither side waits for the other.
 Result<UniqueFd> job_file(const RegistryJob& job) {
@@ -36,7 +28,7 @@ Result<UniqueFd> job_file(const RegistryJob& job) {
         at += static_cast<size_t>(put);
     }
     if (::lseek(fd.get(), 0, SEEK_SET) != 0) return fail_errno(errno, "rewind the registry job");
-    return raised(std::move(fd));
+    return fd;
 }
 
 // True when the line was progress: {"current":n} or {"retry":n}.
@@ -79,22 +71,10 @@ Task<std::string> listen(int fd, RegistryProgress* progress, reactor::StopToken 
 
 }  // namespace
 
-Result<Pipe> make_pipe(int bytes) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-    Pipe out;
-    UniqueFd read_end(ends[0]);
-    UniqueFd write_end(ends[1]);
-    TRY(out.read_end, raised(std::move(read_end)));
-    TRY(out.write_end, raised(std::move(write_end)));
-    ::fcntl(out.write_end.get(), F_SETPIPE_SZ, bytes);  // smaller does too
-    return out;
-}
-
 Task<std::string> run_registry(std::string helper, std::string verb, const RegistryJob& job, UniqueFd input,
                                UniqueFd output, RegistryProgress* progress, reactor::StopToken stop) {
     CO_TRY(UniqueFd job_fd, job_file(job));
-    CO_TRY(Pipe answer, make_pipe(64 << 10));
+    CO_TRY(Pipe answer, make_pipe());
     std::vector<reactor::FdMapping> mappings = {{answer.write_end.get(), registry_answer_fd},
                                                 {job_fd.get(), registry_job_fd}};
     if (input) mappings.push_back({input.get(), 0});

@@ -23,10 +23,4 @@ struct RegistryProgress {
 Task<std::string> run_registry(std::string helper, std::string verb, const RegistryJob& job, UniqueFd input,
                                UniqueFd output, RegistryProgress* progress, reactor::StopToken stop);
 
-struct Pipe {
-    UniqueFd read_end, write_end;
-};
-// Both ends above the numbers that a child's are mapped to.
-Result<Pipe> make_pipe(int bytes = 1 << 20);
-
 }  // namespace engine::storage

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "engine/reactor/io.h"
+#include "engine/reactor/pipe.h"
 #include "engine/reactor/try.h"
 #include "engine/storage/digest.h"
 #include "engine/storage/limits.h"
@@ -289,7 +290,7 @@ Task<void> RegistryService::unpack_task(UniqueFd input, std::string folder, std:
 // Registry process -> pipe -> unpack worker. When one fails the other is ended by its end of the pipe; whose failure
 // came first is the one that is told.
 Task<LoadedLayer> RegistryService::transfer_layer(LayerFetch* fetch, const RegistryJob& job, reactor::StopToken stop) {
-    CO_TRY(Pipe pipe, make_pipe());
+    CO_TRY(Pipe pipe, make_pipe(limits::layer_pipe_bytes));
     std::optional<Result<LoadedLayer>> unpacked;
     reactor::StopSource unpack_stop(stop);
     reactor::Scope unpacking("unpack");

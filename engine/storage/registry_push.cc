@@ -9,6 +9,7 @@
 
 #include "engine/reactor/io.h"
 #include "engine/reactor/json_writer.h"
+#include "engine/reactor/pipe.h"
 #include "engine/reactor/try.h"
 #include "engine/reactor/units.h"
 #include "engine/storage/digest.h"
@@ -294,7 +295,7 @@ Task<std::string> RegistryService::upload_once(Transfer* transfer, const Registr
             co_await run_registry(options_.helper_path, "upload", one, std::move(blob), UniqueFd(), &progress, stop);
         co_return sent;
     }
-    CO_TRY(Pipe pipe, make_pipe());
+    CO_TRY(Pipe pipe, make_pipe(limits::layer_pipe_bytes));
     Result<void> packed;
     reactor::StopSource pack_stop(stop);
     reactor::Scope packing("pack");

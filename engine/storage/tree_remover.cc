@@ -9,16 +9,16 @@
 #include <utility>
 
 #include "engine/reactor/io.h"
+#include "engine/reactor/pipe.h"
 #include "engine/reactor/try.h"
-#include "engine/storage/registry_process.h"
 #include "engine/storage/tree.h"
 #include "engine/storage/worker.h"
 
 namespace engine::storage {
 
 Result<void> TreeRemover::start() {
-    TRY(Pipe orders, make_pipe(64 << 10));
-    TRY(Pipe answers, make_pipe(4 << 10));
+    TRY(Pipe orders, make_pipe());
+    TRY(Pipe answers, make_pipe());
     const reactor::FdMapping mappings[] = {{orders.read_end.get(), 0}, {answers.write_end.get(), worker_result_fd}};
     TRY(auto child, reactor::ChildProcess::spawn({program_, "worker", "remove"}, {}, mappings));
     child_.emplace(std::move(child));

@@ -116,7 +116,7 @@ int worker_main(int argc, char** argv) {
         return *streamed ? 0 : 1;
     }
     const auto done = perform(arguments[0], arguments.subspan(1));
-    tell(done ? *done : encode_error(done.error()));
+    tell((done ? *done : encode_error(done.error())) + "\n");
     return done ? 0 : 1;
 }
 

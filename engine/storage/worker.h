@@ -9,9 +9,8 @@
 //   changes KIND TREE LAYER...         that difference as the API lists it
 //   stat VIEW PATH | pack VIEW PATH | extract VIEW PATH KEEP_TYPES USER | export VIEW   see container_archive.h
 //   save LAYERS      a plan (archive_save.h) on descriptor 0 -> an image archive
-// The answer of the others is one JSON record on descriptor 3, of the last seven verbs ended by a newline; the exit
-// code is 0 when it is no error. pack, export and save write an archive on descriptor 1 after the record; what fails
-// then is a second one.
+// The answer of the others is one JSON record and a newline on descriptor 3; the exit code is 0 when it is no error.
+// pack, export and save write an archive on descriptor 1 after the record; what fails then is a second one.
 #pragma once
 
 namespace engine::storage {

@@ -1,9 +1,9 @@
 #include "engine/storage/worker_job.h"
 
-#include <fcntl.h>
-
 #include <csignal>
 
+#include "engine/reactor/io.h"
+#include "engine/reactor/pipe.h"
 #include "engine/reactor/try.h"
 #include "engine/storage/archive_load.h"
 #include "engine/storage/limits.h"
@@ -13,34 +13,26 @@
 namespace engine::storage {
 namespace {
 
-constexpr int pipe_bytes = 1 << 20;
 constexpr std::size_t stream_bytes = 256 << 10;
-
-struct Pipe {
-    UniqueFd read_end, write_end;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
+constexpr std::size_t result_bytes = 64 << 10;  // read at once
 
 }  // namespace
 
 Result<WorkerJob> WorkerJob::start(const Start& how) {
-    TRY(auto input, make_pipe());
-    TRY(auto result, make_pipe());
-    std::vector<reactor::FdMapping> mappings = {{input.read_end.get(), 0},
-                                                {result.write_end.get(), worker_result_fd}};
+    const bool fed = how.input_fd < 0;
+    Pipe input;
     Pipe output;
-    if (how.output) {
-        TRY(output, make_pipe());
-        ::fcntl(output.read_end.get(), F_SETPIPE_SZ, pipe_bytes);  // refused to the unprivileged at their limit: slower
-        mappings.push_back({output.write_end.get(), 1});
-    } else {
-        ::fcntl(input.write_end.get(), F_SETPIPE_SZ, pipe_bytes);
+    TRY(auto result, make_pipe());
+    std::vector<reactor::FdMapping> mappings = {{result.write_end.get(), worker_result_fd}};
+    if (fed) {
+        TRY(input, make_pipe(how.output ? 0 : limits::layer_pipe_bytes));
     }
+    mappings.push_back({fed ? input.read_end.get() : how.input_fd, 0});
+    if (how.output) {
+        TRY(output, make_pipe(limits::layer_pipe_bytes));
+    }
+    if (how.output || how.output_fd >= 0)
+        mappings.push_back({how.output ? output.write_end.get() : how.output_fd, 1});
     if (how.process_fd >= 0) mappings.push_back({how.process_fd, view_process_fd});
     std::vector<std::string> argv = {how.worker_path, "worker"};
     argv.insert(argv.end(), how.arguments.begin(), how.arguments.end());
@@ -53,7 +45,25 @@ Result<WorkerJob> WorkerJob::start(const Start& how) {
     return job;
 }
 
+// Its end is waited for on the ring: one with much memory takes a while to go.
+Task<void> WorkerJob::give_up() {
+    if (child_.reaped()) co_return Result<void>{};
+    child_.kill(SIGKILL);
+    auto ended = co_await child_.wait();
+    ignore_result(ended, "killed because of a failure, which is what is told");
+    co_return Result<void>{};
+}
+
 Task<void> WorkerJob::feed(ByteSource* body, reactor::StopToken stop) {
+    auto fed = co_await pass_on(body, stop);
+    input_.reset();
+    if (!fed) {
+        CO_TRY_VOID(co_await give_up());
+    }
+    co_return fed;
+}
+
+Task<void> WorkerJob::pass_on(ByteSource* body, reactor::StopToken stop) {
     std::vector<std::byte> buffer(stream_bytes);
     const std::span<std::byte> room(buffer);
     while (true) {
@@ -64,7 +74,6 @@ Task<void> WorkerJob::feed(ByteSource* body, reactor::StopToken stop) {
         if (!written && written.error().error_number() == EPIPE) break;  // the worker has said why
         if (!written) co_return fail(std::move(written).error());
     }
-    input_.reset();
     co_return Result<void>{};
 }
 
@@ -72,17 +81,18 @@ Task<void> WorkerJob::feed_text(std::string text, reactor::StopToken stop) {
     const auto bytes = io::bytes_of(text);
     auto written = co_await io::write_all(input_.get(), bytes, stop);
     input_.reset();
-    if (!written && written.error().error_number() != EPIPE) co_return fail(std::move(written).error());
-    co_return Result<void>{};
+    if (written || written.error().error_number() == EPIPE) co_return Result<void>{};  // the worker has said why
+    CO_TRY_VOID(co_await give_up());
+    co_return fail(std::move(written).error());
 }
 
 Task<void> WorkerJob::read_results(bool one_record, reactor::StopToken stop) {
-    std::byte piece[4096];
-    const std::span<std::byte> room(piece);
+    std::vector<std::byte> buffer(result_bytes);
+    const std::span<std::byte> room(buffer);
     while (!one_record || said_.find('\n') == std::string::npos) {
         CO_TRY(const std::size_t got, co_await io::read(result_.get(), room, stop));
         if (got == 0) break;
-        said_.append(reinterpret_cast<const char*>(piece), got);
+        said_.append(reinterpret_cast<const char*>(buffer.data()), got);
         if (said_.size() > limits::worker_result_bytes_max)
             co_return fail(ErrorKind::too_large, "the worker's answer is too long");
     }
@@ -104,6 +114,14 @@ Task<void> WorkerJob::finish() {
 }
 
 Task<std::string> WorkerJob::record(reactor::StopToken stop) {
+    auto said = co_await read_record(stop);
+    if (!said) {
+        CO_TRY_VOID(co_await give_up());
+    }
+    co_return said;
+}
+
+Task<std::string> WorkerJob::read_record(reactor::StopToken stop) {
     CO_TRY_VOID(co_await read_results(true, stop));
     const std::size_t end = said_.find('\n');
     if (end == std::string::npos) {  // died, or had nothing to say
@@ -116,6 +134,14 @@ Task<std::string> WorkerJob::record(reactor::StopToken stop) {
 }
 
 Task<void> WorkerJob::stream_to(ByteSink* sink, reactor::StopToken stop) {
+    auto sent = co_await copy_output(sink, stop);
+    if (!sent) {
+        CO_TRY_VOID(co_await give_up());
+    }
+    co_return sent;
+}
+
+Task<void> WorkerJob::copy_output(ByteSink* sink, reactor::StopToken stop) {
     std::vector<std::byte> buffer(stream_bytes);
     const std::span<std::byte> room(buffer);
     while (true) {

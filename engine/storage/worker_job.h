@@ -15,11 +15,14 @@ public:
     struct Start {
         std::string worker_path;             // the dockercd binary
         std::vector<std::string> arguments;  // verb first
-        int process_fd = -1;                 // becomes view_process_fd; borrowed
-        bool output = false;                 // it writes an archive
+        int input_fd = -1;                   // becomes descriptor 0; -1: what is fed. These three are borrowed
+        int output_fd = -1;                  // becomes descriptor 1
+        int process_fd = -1;                 // becomes view_process_fd
+        bool output = false;                 // it writes an archive, for stream_to
     };
     static Result<WorkerJob> start(const Start& how);
 
+    // These end the process when they fail.
     // All of body, or as much as the worker wants.
     Task<void> feed(ByteSource* body, reactor::StopToken stop);
     Task<void> feed_text(std::string text, reactor::StopToken stop);
@@ -33,7 +36,11 @@ public:
 
 private:
     explicit WorkerJob(reactor::ChildProcess child) : child_(std::move(child)) {}
+    Task<void> pass_on(ByteSource* body, reactor::StopToken stop);
+    Task<std::string> read_record(reactor::StopToken stop);
     Task<void> read_results(bool one_record, reactor::StopToken stop);
+    Task<void> copy_output(ByteSink* sink, reactor::StopToken stop);
+    Task<void> give_up();
 
     reactor::ChildProcess child_;
     UniqueFd input_, result_, output_;
