@@ -12,10 +12,16 @@
 
 namespace engine::api {
 
-Connection::Connection(UniqueFd fd, const Router* router, reactor::StopToken stop)
-    : fd_(std::move(fd)), router_(router), stop_(stop) {}
+Connection::Connection(UniqueFd fd, const Router* router, Patience patience, reactor::StopToken stop)
+    : fd_(std::move(fd)), incoming_(fd_.get()), router_(router), patience_(patience), stop_(stop) {}
 
 Task<void> Connection::serve() {
+    auto ended = co_await converse();
+    CO_TRY_VOID(co_await incoming_.pause());
+    co_return ended;
+}
+
+Task<void> Connection::converse() {
     while (true) {
         CO_TRY(auto present, co_await next_head());
         if (!present) co_return Result<void>{};
@@ -52,33 +58,42 @@ Task<std::size_t> Connection::receive(reactor::StopToken stop) {
     if (!input_) resize_input(input_buffer_bytes);
     input_begin_ = input_end_ = 0;
     const auto buffer = std::as_writable_bytes(std::span(input_.get(), input_bytes_));
-    auto got = co_await io::recv(fd_.get(), buffer, stop);
+    auto got = co_await receive_into(buffer, stop);
     if (got) input_end_ = *got;
     co_return got;
 }
 
-// Between requests a client costs no buffer: the loop lends one when bytes are there.
+// What the request for heads has taken comes first.
+Task<std::size_t> Connection::receive_into(std::span<std::byte> buffer, reactor::StopToken stop) {
+    CO_TRY_VOID(co_await incoming_.pause());
+    if (incoming_.present() > 0) co_return incoming_.take(buffer);
+    if (incoming_.ended()) co_return 0;
+    auto got = co_await io::recv(fd_.get(), buffer, stop);
+    co_return got;
+}
+
+// Between requests a client costs no buffer: the kernel takes one of the loop's when bytes are there.
 Task<std::size_t> Connection::receive_idle(reactor::StopToken stop) {
     if (!reactor::Loop::current().backend().features().buffer_ring) {
         auto received = co_await receive(stop);
         co_return received;
     }
-    auto lent = co_await io::recv_lending(fd_.get(), stop);
-    if (!lent && lent.error().error_number() == ENOBUFS) {
+    auto arrived = co_await incoming_.arrival(stop);
+    if (!arrived && arrived.error().error_number() == ENOBUFS) {
         auto received = co_await receive(stop);
         co_return received;
     }
-    if (!lent) co_return tl::unexpected<Error>(std::move(lent.error()));
-    const std::span<const std::byte> bytes = lent->bytes();
+    if (!arrived) co_return tl::unexpected<Error>(std::move(arrived.error()));
     if (!input_) resize_input(input_buffer_bytes);
-    if (!bytes.empty()) std::memcpy(input_.get(), bytes.data(), bytes.size());  // empty at the end of the stream
     input_begin_ = 0;
-    input_end_ = bytes.size();
-    co_return bytes.size();
+    input_end_ = incoming_.take(std::as_writable_bytes(std::span(input_.get(), input_bytes_)));
+    co_return input_end_;
 }
 
 Task<bool> Connection::next_head() {
     body_ended_ = continue_sent_ = false;
+    const reactor::Loop& loop = reactor::Loop::current();
+    Nanoseconds head_until = 0;  // once its first byte is there: however the rest drips in
     while (true) {
         const ParseStep step = input_begin_ < input_end_ ? parse() : ParseStep::need_input;
         if (step == ParseStep::headers) co_return true;
@@ -89,7 +104,8 @@ Task<bool> Connection::next_head() {
         }
         if (step != ParseStep::need_input) continue;
         const bool waiting_for_rest = parser_.in_head();
-        reactor::Deadline deadline(waiting_for_rest ? header_timeout : idle_timeout, stop_);
+        if (waiting_for_rest && head_until == 0) head_until = loop.now() + patience_.head;
+        reactor::Deadline deadline(waiting_for_rest ? head_until - loop.now() : patience_.idle, stop_);
         auto got = co_await receive_idle(deadline.token());
         if (got && *got > 0) continue;
         if (!got && got.error().kind() == ErrorKind::timed_out && waiting_for_rest) {

@@ -5,17 +5,19 @@
 #include <span>
 #include <string>
 
+#include "engine/api/limits.h"
 #include "engine/api/request.h"
 #include "engine/api/request_parser.h"
 #include "engine/api/response.h"
 #include "engine/api/router.h"
 #include "engine/reactor/io.h"
+#include "engine/reactor/receive_stream.h"
 
 namespace engine::api {
 
 class Connection {
 public:
-    Connection(UniqueFd fd, const Router* router, reactor::StopToken stop);
+    Connection(UniqueFd fd, const Router* router, Patience patience, reactor::StopToken stop);
     // Until the client leaves, misbehaves, is idle too long, or the server stops.
     Task<void> serve();
 
@@ -32,6 +34,7 @@ private:
         Connection* connection_;
     };
 
+    Task<void> converse();
     Task<bool> next_head();             // false: the client left between requests
     Task<void> answer();
     Task<void> call_handler(Response* response);
@@ -40,13 +43,16 @@ private:
     Task<std::size_t> read_body(std::span<std::byte> buffer);
     Task<bool> drain_body();            // false: too much is left, the connection ends
     Task<std::size_t> receive(reactor::StopToken stop);
+    Task<std::size_t> receive_into(std::span<std::byte> buffer, reactor::StopToken stop);
     Task<std::size_t> receive_idle(reactor::StopToken stop);
     void resize_input(std::size_t bytes);
     Task<void> refuse(int status, std::string_view text);
     ParseStep parse();
 
     UniqueFd fd_;
+    reactor::ReceiveStream incoming_;   // of heads; what is long or raw is received by a request each
     const Router* router_;
+    Patience patience_;
     reactor::StopToken stop_;
     Request request_;
     RequestParser parser_{&request_};

@@ -17,6 +17,11 @@ constexpr std::size_t body_buffer_bytes = 256 * 1024;       // the same, while a
 constexpr std::size_t body_drain_max = 256 * 1024;          // of an unread body, to keep the connection; more: closed
 constexpr Nanoseconds idle_timeout = 600 * second;          // between requests
 constexpr Nanoseconds header_timeout = 30 * second;         // from a request's first byte to its last header
+// How long a client may take.
+struct Patience {
+    Nanoseconds idle = idle_timeout;
+    Nanoseconds head = header_timeout;
+};
 static_assert(input_buffer_bytes <= header_bytes_max);
 static_assert(input_buffer_bytes >= reactor::receive_buffer_bytes);
 

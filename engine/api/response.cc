@@ -189,7 +189,7 @@ Task<std::size_t> RawStream::read(std::span<std::byte> buffer) {
         c.input_begin_ += length;
         co_return length;
     }
-    auto done = co_await io::recv(c.fd_.get(), buffer, c.request_.stop);
+    auto done = co_await c.receive_into(buffer, c.request_.stop);
     co_return done;
 }
 

@@ -58,7 +58,7 @@ Task<void> Server::accept_loop(Listening listening) {
 
 Task<void> Server::serve_client(UniqueFd fd) {
     ++connections_;
-    Connection connection(std::move(fd), &router_, scope_.token());
+    Connection connection(std::move(fd), &router_, patience_, scope_.token());
     auto served = co_await connection.serve();
     --connections_;
     co_return served;

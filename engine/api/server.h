@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/api/limits.h"
 #include "engine/api/router.h"
 #include "engine/reactor/scope.h"
 #include "engine/reactor/unique_fd.h"
@@ -25,7 +26,8 @@ Result<void> keep_passed_sockets();
 
 class Server {
 public:
-    Server(Router router, reactor::StopToken stop) : router_(router), scope_("api", stop) {}
+    Server(Router router, reactor::StopToken stop, Patience patience = {})
+        : router_(router), patience_(patience), scope_("api", stop) {}
     void serve(Listening listening);
     // A connection that someone else accepted.
     void adopt(UniqueFd fd) { scope_.spawn("connection", serve_client(std::move(fd))); }
@@ -38,6 +40,7 @@ private:
     Task<void> serve_client(UniqueFd fd);
 
     Router router_;
+    Patience patience_;
     reactor::Scope scope_;
     std::size_t connections_ = 0;
 };

@@ -21,14 +21,13 @@ void IoAwaiterBase::start() {
     stop_.subscribe(&on_stop_);
 }
 
-void IoAwaiterBase::completed(Operation* operation, int result, std::uint32_t flags, bool) {
+void IoAwaiterBase::completed(Operation* operation, int result, std::uint32_t, bool) {
     auto* self = static_cast<IoAwaiterBase*>(operation);
     if (result == -EINTR && !self->stop_.stop_requested()) {
         self->start();
         return;
     }
     self->result_ = result;
-    self->completion_flags_ = flags;
     self->on_stop_.unlink();
     make_ready(self->waiter_);
 }
@@ -42,18 +41,6 @@ Result<int> IoAwaiterBase::finish() {
         return tl::unexpected<Error>(Error(stop_.reason(), std::move(message), ECANCELED));
     }
     return fail_errno(-result_, what_);
-}
-
-LentBytes::~LentBytes() {
-    if (lent_) Loop::current().backend().give_back(id_);
-}
-
-Result<LentBytes> LendingReceive::await_resume() {
-    TRY(const int received, finish());
-    if (received == 0) return LentBytes();
-    UringBackend& backend = Loop::current().backend();
-    const std::uint16_t id = UringBackend::buffer_id(completion_flags_);
-    return LentBytes(id, backend.buffer(id, static_cast<std::size_t>(received)));
 }
 
 namespace io {
@@ -83,7 +70,6 @@ IoAwaiter<std::size_t> write(int fd, ConstBytes buffer, StopToken stop, std::uin
 IoAwaiter<std::size_t> recv(int fd, Bytes buffer, StopToken stop) {
     return {transfer(OpCode::recv, fd, buffer.data(), buffer.size()), "recv", stop};
 }
-LendingReceive recv_lending(int fd, StopToken stop) { return {transfer(OpCode::recv_provided, fd, nullptr, 0), stop}; }
 IoAwaiter<std::size_t> send(int fd, ConstBytes buffer, StopToken stop, bool more_follows) {
     const std::uint32_t flags = MSG_NOSIGNAL | (more_follows ? MSG_MORE : 0);
     return {transfer(OpCode::send, fd, buffer.data(), buffer.size(), flags), "send", stop};

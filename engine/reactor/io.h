@@ -46,30 +46,6 @@ protected:
     OnStop on_stop_;
     PromiseBase* waiter_ = nullptr;
     int result_ = -125;  // ECANCELED: when it never started
-    std::uint32_t completion_flags_ = 0;
-};
-
-// Received bytes in a buffer that the loop lends: to be handled at once, given back by the destructor.
-class LentBytes {
-public:
-    LentBytes() = default;  // end of the stream
-    LentBytes(std::uint16_t id, std::span<std::byte> bytes) : bytes_(bytes), id_(id), lent_(true) {}
-    LentBytes(LentBytes&& other) noexcept
-        : bytes_(other.bytes_), id_(other.id_), lent_(std::exchange(other.lent_, false)) {}
-    LentBytes& operator=(LentBytes&&) = delete;
-    ~LentBytes();
-    std::span<const std::byte> bytes() const { return bytes_; }
-
-private:
-    std::span<std::byte> bytes_;
-    std::uint16_t id_ = 0;
-    bool lent_ = false;
-};
-
-class LendingReceive : public IoAwaiterBase {
-public:
-    LendingReceive(const Request& r, StopToken stop) : IoAwaiterBase(r, "recv", stop) {}
-    Result<LentBytes> await_resume();
 };
 
 template <class T>
@@ -99,9 +75,6 @@ inline ConstBytes bytes_of(std::string_view text) { return std::as_bytes(std::sp
 IoAwaiter<std::size_t> read(int fd, Bytes buffer, StopToken stop = {}, std::uint64_t offset = current_position);
 IoAwaiter<std::size_t> write(int fd, ConstBytes buffer, StopToken stop = {}, std::uint64_t offset = current_position);
 IoAwaiter<std::size_t> recv(int fd, Bytes buffer, StopToken stop = {});
-// Without a buffer of one's own while nothing comes; needs RingFeatures::buffer_ring. ENOBUFS: all are lent out at the
-// moment.
-LendingReceive recv_lending(int fd, StopToken stop = {});
 IoAwaiter<std::size_t> send(int fd, ConstBytes buffer, StopToken stop = {}, bool more_follows = false);  // no SIGPIPE
 IoAwaiter<std::size_t> recvmsg(int fd, msghdr* message, int flags, StopToken stop = {});
 IoAwaiter<std::size_t> sendmsg(int fd, const msghdr* message, int flags, StopToken stop = {});

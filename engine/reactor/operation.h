@@ -18,6 +18,7 @@ enum class OpCode : std::uint8_t {
     accept,
     accept_multishot,
     recv_provided,
+    recv_multishot,
     connect,
     poll,
     splice,

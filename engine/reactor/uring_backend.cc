@@ -74,6 +74,11 @@ void prepare(io_uring_sqe* sqe, const Request& r) {
             sqe->flags |= IOSQE_BUFFER_SELECT;
             sqe->buf_group = 0;
             break;
+        case OpCode::recv_multishot:
+            io_uring_prep_recv_multishot(sqe, r.fd, nullptr, 0, flags);
+            sqe->flags |= IOSQE_BUFFER_SELECT;
+            sqe->buf_group = 0;
+            break;
         case OpCode::connect:
             io_uring_prep_connect(sqe, r.fd, static_cast<const sockaddr*>(r.address), r.length);
             break;
@@ -166,6 +171,7 @@ Result<std::unique_ptr<UringBackend>> UringBackend::create(unsigned entries, boo
     if (!plain) {
         state->features.accept_multishot = kernel_at_least(5, 19);
         state->features.buffer_ring = make_buffer_ring(&state->ring, &state->buffer_ring, &state->buffers);
+        state->features.receive_multishot = state->features.buffer_ring && kernel_at_least(6, 0);
     }
     return std::unique_ptr<UringBackend>(new UringBackend(std::move(state)));
 }

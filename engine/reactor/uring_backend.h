@@ -14,8 +14,9 @@ namespace engine::reactor {
 
 struct RingFeatures {
     bool defer_taskrun = false;
-    bool buffer_ring = false;     // provided buffers by ring (5.19)
-    bool accept_multishot = false;  // 5.19
+    bool buffer_ring = false;        // provided buffers by ring (5.19)
+    bool accept_multishot = false;   // 5.19
+    bool receive_multishot = false;  // 6.0, into provided buffers
 };
 
 class UringBackend {

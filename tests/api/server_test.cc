@@ -96,7 +96,7 @@ protected:
             CHECK(listeners.has_value());
             reactor::StopSource stop;
             Services services;
-            Server server(Router(table, &services), stop.token());
+            Server server(Router(table, &services), stop.token(), patience_);
             server.serve(std::move(listeners->front()));
             up.set_value(true);
             auto ran = (*loop)->run(main(server, quit_[0]));
@@ -151,6 +151,7 @@ protected:
     }
     bool alive() { return ask("GET /alive HTTP/1.1\r\nHost: x\r\n\r\n", "/alive").ends_with("/alive"); }
 
+    Patience patience_;
     std::string path_;
     int quit_[2];
     std::thread thread_;
@@ -327,6 +328,48 @@ TEST_F(ServerTest, ALiveSocketIsRefused) {
     auto again = listen_on("unix://" + path_, "no-such-group");
     EXPECT_FALSE(again.has_value());
     EXPECT_TRUE(alive());
+}
+
+class ImpatientServerTest : public ServerTest {
+protected:
+    ImpatientServerTest() { patience_ = {.idle = 300 * millisecond, .head = 100 * millisecond}; }
+};
+
+TEST_F(ImpatientServerTest, AnIdleClientIsLetGoOf) {
+    const UniqueFd silent = dial();
+    EXPECT_EQ(hear(silent, "<closed>"), "<closed>");
+    const UniqueFd used = dial();
+    say(used, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_TRUE(hear(used, "\r\n\r\n/a").ends_with("/a"));
+    EXPECT_EQ(hear(used, "<closed>"), "<closed>");
+}
+
+TEST_F(ImpatientServerTest, HalfAHeadIs408) {
+    const std::string answer = ask("GET /a HTTP/1.1\r\nHost:", "<closed>");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n")) << answer;
+    EXPECT_NE(answer.find("did not come in time"), std::string::npos);
+}
+
+// The whole head has its time once: a byte now and then does not extend it.
+TEST_F(ImpatientServerTest, ADripOfBytesIsCutOff) {
+    const UniqueFd fd = dial();
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < 100; ++i) {
+        say(fd, i == 0 ? "GET /a HTTP/1.1\r\nX: " : "x");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        pollfd ready{fd.get(), POLLIN, 0};
+        if (poll(&ready, 1, 0) == 1) break;
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
+    EXPECT_TRUE(hear(fd, "<closed>").starts_with("HTTP/1.1 408 "));
+}
+
+// What takes its time is the answer, not the client.
+TEST_F(ImpatientServerTest, AnAnswerMayTakeLong) {
+    const UniqueFd fd = dial();
+    say(fd, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    pollfd ready{fd.get(), POLLIN, 0};
+    EXPECT_EQ(poll(&ready, 1, 600), 0);
 }
 
 }  // namespace

@@ -221,31 +221,6 @@ Task<void> splices() {
 }
 TEST_P(LoopTest, SpliceMovesBetweenPipes) { EXPECT_TRUE(loop_->run(splices()).has_value()); }
 
-Task<void> lends(bool* lent) {
-    *lent = Loop::current().backend().features().buffer_ring;
-    if (!*lent) co_return Result<void>{};
-    int ends[2];
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    UniqueFd left(ends[0]);
-    UniqueFd right(ends[1]);
-    const auto text = io::bytes_of("lent");
-    // More often than there are buffers: each goes back.
-    for (std::size_t i = 0; i < 3 * receive_buffers; ++i) {
-        CO_TRY_VOID(co_await io::send_all(left.get(), text));
-        CO_TRY(auto bytes, co_await io::recv_lending(right.get()));
-        EXPECT_EQ(bytes.bytes().size(), text.size());
-    }
-    left.reset();
-    CO_TRY(auto end, co_await io::recv_lending(right.get()));
-    EXPECT_TRUE(end.bytes().empty());
-    co_return Result<void>{};
-}
-TEST_P(LoopTest, BuffersAreLentAndGivenBack) {
-    bool lent = false;
-    EXPECT_TRUE(loop_->run(lends(&lent)).has_value());
-    EXPECT_TRUE(!GetParam() || !lent);  // the plain ring has none
-}
-
 INSTANTIATE_TEST_SUITE_P(Rings, LoopTest, testing::Values(false, true),
                          [](const auto& ring) { return ring.param ? "Plain" : "Newest"; });
 
