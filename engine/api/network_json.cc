@@ -12,6 +12,7 @@ namespace {
 
 using simdjson::dom::element;
 
+constexpr ApiVersion host_bits_refused_since{1, 44};
 constexpr ApiVersion ipv4_asked{1, 48};
 
 tl::unexpected<Error> wrong(const char* field, const char* type) {
@@ -51,11 +52,20 @@ Result<void> read(element object, const char* name, net::StringMap& out) {
     return {};
 }
 
-Result<void> read_ipam(element ipam, net::NetworkSpec& spec) {
+// "10.0.0.1/24" for "10.0.0.0/24" was no error to older daemons.
+std::string without_host_bits(const std::string& text) {
+    const auto prefix = net::Prefix::parse(text);
+    return prefix ? prefix->network().text() : text;
+}
+
+Result<void> read_ipam(element ipam, ApiVersion version, net::NetworkSpec& spec) {
     std::string driver;
     TRY_VOID(read(ipam, "Driver", driver));
     if (!driver.empty()) spec.ipam_driver = driver;
-    TRY_VOID(read(ipam, "Options", spec.ipam_options));
+    if (element given; has(ipam, "Options", given)) {
+        spec.ipam_options.emplace();
+        TRY_VOID(read(ipam, "Options", *spec.ipam_options));
+    }
     element configs;
     simdjson::dom::array list;
     if (!has(ipam, "Config", configs)) return {};
@@ -66,6 +76,10 @@ Result<void> read_ipam(element ipam, net::NetworkSpec& spec) {
         TRY_VOID(read(item, "IPRange", config.range));
         TRY_VOID(read(item, "Gateway", config.gateway));
         TRY_VOID(read(item, "AuxiliaryAddresses", config.auxiliary));
+        if (version < host_bits_refused_since) {
+            config.subnet = without_host_bits(config.subnet);
+            config.range = without_host_bits(config.range);
+        }
         spec.ipam.push_back(std::move(config));
     }
     return {};
@@ -74,14 +88,10 @@ Result<void> read_ipam(element ipam, net::NetworkSpec& spec) {
 // What was asked, with what was chosen where nothing was asked.
 void write_ipam(json::Writer& w, const net::Network& network) {
     w.key("IPAM").begin_object().field("Driver", network.spec.ipam_driver).key("Options");
-    if (network.spec.ipam_options.empty()) {
-        if (network.predefined) {
-            w.null();
-        } else {
-            w.begin_object().end_object();
-        }
+    if (network.spec.ipam_options) {
+        w.value(*network.spec.ipam_options);
     } else {
-        w.value(network.spec.ipam_options);
+        w.null();
     }
     w.key("Config");
     if (!network.has_endpoints()) {
@@ -136,7 +146,7 @@ Result<net::NetworkSpec> parse_network_create(std::string_view body, ApiVersion 
     TRY_VOID(read(root, "Labels", spec.labels));
     element ipam;
     if (has(root, "IPAM", ipam)) {
-        TRY_VOID(read_ipam(ipam, spec));
+        TRY_VOID(read_ipam(ipam, version, spec));
     }
     bool ingress = false;
     bool config_only = false;

@@ -28,7 +28,7 @@ struct NetworkSpec {
     std::string driver = "bridge";
     StringMap options, labels;
     std::string ipam_driver = "default";
-    StringMap ipam_options;
+    std::optional<StringMap> ipam_options;   // none: null, as dockerd shows them when they were not given
     std::vector<IpamConfig> ipam;
     bool internal = false;
     bool attachable = false;

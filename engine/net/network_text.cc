@@ -113,7 +113,9 @@ std::string network_text(const Network& network) {
     w.field("created", network.created_at).field("predefined", network.predefined).field("bridge", network.bridge);
     w.field("options", spec.options).field("labels", spec.labels).field("internal", spec.internal);
     w.field("attachable", spec.attachable).field("ipv4", spec.ipv4).field("ipv6", spec.ipv6);
-    w.field("ipam_driver", spec.ipam_driver).field("ipam_options", spec.ipam_options).key("ipam").begin_array();
+    w.field("ipam_driver", spec.ipam_driver);
+    if (spec.ipam_options) w.field("ipam_options", *spec.ipam_options);
+    w.key("ipam").begin_array();
     for (const IpamConfig& config : spec.ipam) {
         w.begin_object().field("subnet", config.subnet).field("range", config.range).field("gateway", config.gateway);
         w.field("aux", config.auxiliary).end_object();
@@ -143,7 +145,8 @@ Result<std::shared_ptr<Network>> parse_network(const std::string& text) {
     spec.ipv4 = bool_of(root, "ipv4");
     spec.ipv6 = bool_of(root, "ipv6");
     spec.ipam_driver = text_of(root, "ipam_driver");
-    spec.ipam_options = map_of(root, "ipam_options");
+    if (element given; root["ipam_options"].get(given) == simdjson::SUCCESS)
+        spec.ipam_options = map_of(root, "ipam_options");
     each(root, "ipam", [&](element item) {
         spec.ipam.push_back(
             {text_of(item, "subnet"), text_of(item, "range"), text_of(item, "gateway"), map_of(item, "aux")});

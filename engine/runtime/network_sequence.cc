@@ -371,7 +371,8 @@ Task<void> ContainerService::disconnect(std::string_view reference, std::string 
     };
     const auto at = std::find_if(own.endpoints.begin(), own.endpoints.end(), known);
     if (own.kind != NetworkKind::networks || at == own.endpoints.end()) {
-        if (force) co_return Result<void>{};
+        if (force)
+            co_return fail(ErrorKind::not_found, "endpoint " + container->name + " not found");
         co_return fail(ErrorKind::internal,
                        "container " + container->id + " is not connected to network " + network->spec.name);
     }

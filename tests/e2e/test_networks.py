@@ -320,6 +320,32 @@ class UserNetworksTest(NetworkCase):
         self.refused('has active endpoints (name:"user"', 'network', 'rm', 'taken')
         self.ok('rm', '-f', cid)
 
+    def test_answers_by_api_version(self):
+        def create(version, name, **ipam):
+            status, answer, _ = self.engine.http('POST', f'/{version}/networks/create', {'Name': name, 'IPAM': ipam})
+            return status, json.loads(answer)
+        status, answer = create('v1.44', 'bits', Config=[{'Subnet': '10.62.0.1/16'}])
+        self.assertEqual((status, 'it should be 10.62.0.0/16' in answer['message']), (400, True))
+        status, answer = create('v1.43', 'bits', Config=[{'Subnet': '10.62.0.1/16', 'IPRange': '10.62.3.7/24'}])
+        self.assertEqual(status, 201, answer)
+        self.addCleanup(self.ok, 'network', 'rm', 'bits')
+        ipam = self.engine.get('/networks/bits')['IPAM']
+        self.assertEqual([ipam['Config'][0][key] for key in ('Subnet', 'IPRange')], ['10.62.0.0/16', '10.62.3.0/24'])
+        self.assertIsNone(ipam['Options'])
+        self.network('--ipam-opt', 'a=b', 'optioned')
+        self.assertEqual(self.engine.get('/networks/optioned')['IPAM']['Options'], {'a': 'b'})
+        self.engine.kill()
+        self.engine.start()
+        self.assertIsNone(self.engine.get('/networks/bits')['IPAM']['Options'])
+
+    def test_disconnected_twice(self):
+        self.network('once')
+        cid = self.start('--network', 'once', 'busybox', 'sleep', '1000')
+        self.ok('network', 'disconnect', '-f', 'once', cid)
+        self.refused('not found', 'network', 'disconnect', '-f', 'once', cid)
+        self.refused('is not connected to network once', 'network', 'disconnect', 'once', cid)
+        self.ok('rm', '-f', cid)
+
     def test_list_inspect_prune_events(self):
         nid = self.network('--label', 'tier=x', 'shown')
         listed = {n['Name']: n for n in self.engine.get('/networks')}
