@@ -174,13 +174,28 @@ class DebianRegistry(Registry):
 class OwnRegistry(Registry):
     """`dockerc registry serve`."""
 
+    def root(self):
+        return self.dir + '/data'
+
     def command(self):
-        options = ['--listen', self.host, '--root', self.dir + '/data']
+        options = ['--listen', self.host, '--root', self.root()]
         if self.user:
             options += ['--htpasswd', self.dir + '/htpasswd']
         if self.tls:
             options += ['--tls-cert', self.dir + '/server.crt', '--tls-key', self.dir + '/server.key']
         return [os.path.join(harness.ROOT, 'build/release/bin/dockerc'), 'registry', 'serve', *options]
+
+
+class EngineRegistry(OwnRegistry):
+    """`dockerc registry serve --from-engine`."""
+
+    def __init__(self, engine, **keys):
+        self.engine = engine
+        super().__init__(**keys)
+
+    def command(self):
+        program, *rest = super().command()
+        return [program, '-H', 'unix://' + self.engine.socket, *rest, '--from-engine']
 
 
 class Misbehaving(http.server.ThreadingHTTPServer):

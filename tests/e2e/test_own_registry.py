@@ -209,5 +209,96 @@ class Clients(RegistryCase):
         self.assertEqual(json.loads(seen.stdout)['Digest'], digest_of(secure.manifest('tls/busybox', '1')[0]))
 
 
+class FromEngine(RegistryCase):
+    """One engine serves its images, another pulls them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.own = registries.EngineRegistry(cls.engine)
+        cls.addClassCleanup(cls.own.stop)
+        cls.other = harness.Engine(options=('--registry-mirror', 'http://' + cls.own.host))
+        cls.addClassCleanup(cls.other.destroy)
+        cls.other.start()
+
+    def elsewhere(self, *args):
+        r = self.other.docker(*args)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        return r.stdout.strip()
+
+    def copies(self):
+        return set(os.listdir(self.own.root() + '/blobs/sha256'))
+
+    def test_names(self):
+        self.ok('tag', 'busybox', 'far.example:5000/team/tool:2')
+        self.addCleanup(self.ok, 'rmi', 'far.example:5000/team/tool:2')
+        _, body, _ = self.own.request('GET', '/v2/_catalog')
+        self.assertLessEqual({'busybox', 'team/tool'}, set(json.loads(body)['repositories']))
+        self.assertEqual(json.loads(self.own.request('GET', '/v2/team/tool/tags/list')[1]),
+                         {'name': 'team/tool', 'tags': ['2']})
+        self.assertEqual(self.own.request('GET', '/v2/absent/tags/list')[0], 404)
+        self.assertEqual(self.own.request('GET', '/v2/absent/manifests/1')[0], 404)
+        self.assertEqual(self.own.request('POST', '/v2/busybox/blobs/uploads/')[0], 405)
+        self.assertEqual(self.own.request('DELETE', '/v2/busybox/manifests/latest')[0], 405)
+
+    def test_one_engine_pulls_from_another(self):
+        name = self.own.host + '/busybox'
+        self.elsewhere('pull', name)
+        self.assertEqual(self.elsewhere('run', '--rm', '--network', 'none', name, 'echo', 'ok'), 'ok')
+        config = [e.get(f'/images/{n}/json')['RootFS'] for e, n in ((self.engine, 'busybox'), (self.other, name))]
+        self.assertEqual(*config)
+        self.elsewhere('rmi', '-f', name)
+        # As a mirror of Docker's own registry, which is asked for library/busybox.
+        self.elsewhere('pull', 'busybox')
+        self.assertEqual(self.elsewhere('run', '--rm', '--network', 'none', 'busybox', 'echo', 'ok'), 'ok')
+        self.elsewhere('rmi', '-f', 'busybox')
+
+    def test_a_tag_that_moves(self):
+        def layered(text):
+            layers = [harness.busybox_layer(), layer_of(('text', text))]
+            self.engine.load(harness.save_tar('moving:1', layers))
+            body, headers = self.own.manifest('moving', '1')
+            self.assertEqual(headers['docker-content-digest'], digest_of(body))
+            return body
+        first = layered(b'first')
+        self.assertEqual(self.own.manifest('moving', '1')[0], first)
+        held = self.copies()
+        second = layered(b'second')
+        self.assertNotEqual(first, second)
+        gone = held - self.copies()
+        self.assertIn(digest_of(first)[7:], gone)
+        self.assertEqual(self.own.request('GET', '/v2/moving/manifests/' + digest_of(first))[0], 404)
+        shared = json.loads(second)['layers'][0]['digest']
+        status, body, _ = self.own.request('GET', '/v2/moving/blobs/' + shared)
+        self.assertEqual((status, digest_of(body)), (200, shared))
+        self.ok('rmi', 'moving:1')
+        self.assertEqual(self.own.request('GET', '/v2/moving/manifests/1')[0], 404)
+        self.assertNotIn(digest_of(second)[7:], self.copies())
+
+    def test_skopeo(self):
+        name = 'docker://' + self.own.host + '/busybox:latest'
+        seen = subprocess.run(['skopeo', 'inspect', '--tls-verify=false', name], capture_output=True, check=True)
+        self.assertEqual(json.loads(seen.stdout)['Digest'], digest_of(self.own.manifest('busybox', 'latest')[0]))
+        into = f'docker://{self.registry.host}/copied/busybox:1'
+        subprocess.run(['skopeo', 'copy', '--preserve-digests', '--src-tls-verify=false', '--dest-tls-verify=false',
+                        name, into], check=True, capture_output=True)
+        self.assertEqual(self.registry.manifest('copied/busybox', '1')[0], self.own.manifest('busybox', 'latest')[0])
+
+    def test_the_engine_is_away(self):
+        lonely = harness.Engine()
+        self.addCleanup(lonely.destroy)
+        lonely.start()
+        lonely.load(harness.save_tar('busybox:latest', [harness.busybox_layer()]))
+        own = registries.EngineRegistry(lonely)
+        self.addCleanup(own.stop)
+        self.assertEqual(own.request('GET', '/v2/busybox/manifests/latest')[0], 200)
+        lonely.stop()
+        status, body, _ = own.request('GET', '/v2/busybox/manifests/latest')
+        self.assertEqual(status, 500)
+        self.assertIn('Cannot connect', json.loads(body)['errors'][0]['message'])
+        lonely.start()
+        self.assertEqual(own.request('GET', '/v2/busybox/manifests/latest')[0], 200)
+
+
 if __name__ == '__main__':
     unittest.main()

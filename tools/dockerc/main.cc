@@ -36,7 +36,7 @@ const std::vector<Command> commands = {
     {"ps", "[OPTIONS]", "List containers", ps_command},
     {"pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", pull_command},
     {"push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry", push_command},
-    {"registry", "serve [OPTIONS]", "Serve a registry of images from a folder", registry_command},
+    {"registry", "serve [OPTIONS]", "Serve a registry of images, from a folder or an engine", registry_command},
     {"rename", "CONTAINER NEW_NAME", "Rename a container", rename_command},
     {"restart", "[OPTIONS] CONTAINER [CONTAINER...]", "Restart one or more containers", restart_command},
     {"rm", "[OPTIONS] CONTAINER [CONTAINER...]", "Remove one or more containers", rm_command},

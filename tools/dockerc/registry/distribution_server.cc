@@ -120,6 +120,11 @@ Task<void> DistributionServer::answer(api::Request& request, api::Response& resp
         auto sent = co_await refuse(response, status, "NAME_INVALID", "invalid repository name");
         co_return sent;
     }
+    if (mirror_ && request.method != "GET" && request.method != "HEAD") {
+        auto sent = co_await refuse(response, 405, "UNSUPPORTED",
+                                    "this registry serves an engine's images: nothing can be pushed or deleted");
+        co_return sent;
+    }
     switch (path.kind) {
         case Path::Kind::root: {
             std::string body = "{}";
@@ -419,6 +424,13 @@ Task<void> DistributionServer::manifest(api::Request& request, api::Response& re
         auto sent = co_await refuse(response, 405, "UNSUPPORTED", "The operation is unsupported.");
         co_return sent;
     }
+    Result<void> brought;
+    const bool copied = mirror_ && !by_digest;
+    if (copied) brought = co_await mirror_->bring(path.repository, path.what, request.stop);
+    if (!brought) {
+        auto sent = co_await fail_with(response, brought.error(), "MANIFEST_UNKNOWN");
+        co_return sent;
+    }
     auto found = store_.manifest(path.repository, path.what);
     if (!found) {
         auto sent = co_await fail_with(response, found.error(), "MANIFEST_UNKNOWN");
@@ -571,17 +583,37 @@ Task<void> DistributionServer::send_page(api::Request& request, api::Response& r
 }
 
 Task<void> DistributionServer::tags(api::Request& request, api::Response& response, const Path& path) {
-    if (!store_.has_repository(path.repository)) {
+    CO_TRY(auto names, co_await tags_of(path.repository, request.stop));
+    if (names.empty() && (mirror_ || !store_.has_repository(path.repository))) {
         auto sent = co_await refuse(response, 404, "NAME_UNKNOWN", "repository name not known to registry");
         co_return sent;
     }
-    auto sent = co_await send_page(request, response, "/v2/" + path.repository + "/tags/list", path.repository, "tags",
-                                   store_.tags(path.repository));
+    std::string self = "/v2/" + path.repository + "/tags/list";
+    auto sent = co_await send_page(request, response, std::move(self), path.repository, "tags", std::move(names));
     co_return sent;
 }
 
+Task<std::vector<std::string>> DistributionServer::tags_of(const std::string& repository, reactor::StopToken stop) {
+    if (!mirror_) co_return store_.tags(repository);
+    CO_TRY(const auto names, co_await mirror_->names(stop));
+    std::vector<std::string> out;
+    for (const EngineMirror::Name& name : names)
+        if (name.repository == repository) out.push_back(name.tag);
+    co_return out;
+}
+
+Task<std::vector<std::string>> DistributionServer::repositories(reactor::StopToken stop) {
+    if (!mirror_) co_return store_.repositories();
+    CO_TRY(const auto names, co_await mirror_->names(stop));
+    std::vector<std::string> out;
+    for (const EngineMirror::Name& name : names)
+        if (out.empty() || out.back() != name.repository) out.push_back(name.repository);
+    co_return out;
+}
+
 Task<void> DistributionServer::catalog(api::Request& request, api::Response& response) {
-    auto sent = co_await send_page(request, response, "/v2/_catalog", "", "repositories", store_.repositories());
+    CO_TRY(auto names, co_await repositories(request.stop));
+    auto sent = co_await send_page(request, response, "/v2/_catalog", "", "repositories", std::move(names));
     co_return sent;
 }
 

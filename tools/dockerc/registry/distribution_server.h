@@ -10,13 +10,16 @@
 #include "engine/api/response.h"
 #include "engine/api/router.h"
 #include "tools/dockerc/registry/content_store.h"
+#include "tools/dockerc/registry/engine_mirror.h"
 
 namespace engine::registry {
 
 class DistributionServer {
 public:
-    DistributionServer(ContentStore store, std::map<std::string, std::string> users)
-        : store_(std::move(store)), users_(std::move(users)) {}
+    // `mirror`: where the images come from; then nothing can be pushed. None: clients push.
+    DistributionServer(ContentStore store, std::map<std::string, std::string> users,
+                       std::unique_ptr<EngineMirror> mirror)
+        : store_(std::move(store)), users_(std::move(users)), mirror_(std::move(mirror)) {}
     Task<void> answer(api::Request& request, api::Response& response);
 
 private:
@@ -44,8 +47,12 @@ private:
     Task<void> send_page(api::Request& request, api::Response& response, std::string path, std::string head,
                          const char* key, std::vector<std::string> names);
 
+    Task<std::vector<std::string>> tags_of(const std::string& repository, reactor::StopToken stop);
+    Task<std::vector<std::string>> repositories(reactor::StopToken stop);
+
     ContentStore store_;
     std::map<std::string, std::string> users_;  // name -> crypt(3) hash; empty: everyone may enter
+    std::unique_ptr<EngineMirror> mirror_;
     std::set<std::string> known_;               // digests of headers that were checked once
     std::map<std::string, std::unique_ptr<Uploading>> uploads_;
 };

@@ -66,14 +66,18 @@ Result<void> serve(const ServeOptions& options) {
     std::signal(SIGPIPE, SIG_IGN);
     const UniqueFd signals(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signals) return fail_errno(errno, "signalfd");
-    DistributionServer distribution(std::move(store), std::move(users));
+    std::unique_ptr<EngineMirror> mirror;
+    if (!options.engine.empty())
+        mirror = std::make_unique<EngineMirror>(options.engine, options.root);
+    DistributionServer distribution(std::move(store), std::move(users), std::move(mirror));
     api::Services services;
     services.distribution = &distribution;
     const api::Router router(routes, &services);
     TRY(auto sockets, api::listen_on("tcp://" + options.listen, ""));
     if (sockets.empty()) return fail(ErrorKind::invalid, "nothing to listen on: " + options.listen);
     api::Server server(router, {});
-    std::printf("registry of %s listens on %s%s\n", options.root.c_str(), options.listen.c_str(), tls ? " (TLS)" : "");
+    std::printf("registry of %s listens on %s%s\n", (options.engine.empty() ? options.root : options.engine).c_str(),
+                options.listen.c_str(), tls ? " (TLS)" : "");
     std::fflush(stdout);
     return loop->run(run(&server, tls.get(), std::move(sockets[0]), signals.get()));
 }

@@ -12,6 +12,7 @@ struct ServeOptions {
     std::string root = "/var/lib/dockerc-registry";
     std::string htpasswd;          // a file; "": everyone may enter
     std::string certificate, key;  // PEM files; "": without TLS
+    std::string engine;            // whose images are served; "": those that are pushed
 };
 
 Result<void> serve(const ServeOptions& options);
