@@ -60,8 +60,10 @@ std::string error_line(const Error& error) {
     return w.field("error", error.message()).end_object().take() + "\r\n";
 }
 
-storage::Credentials credentials_of(const Request& request) {
-    return storage::parse_registry_auth(request.header("x-registry-auth"));
+// Those of one registry, or the right ones of several.
+storage::Credentials credentials_of(const Request& request, const std::string& domain) {
+    if (const auto one = request.header("x-registry-auth"); !one.empty()) return storage::parse_registry_auth(one);
+    return storage::parse_registry_config(request.header("x-registry-config"), domain);
 }
 
 // Until the transfer is over or the client is gone. What fails before the first line is the answer's status.
@@ -114,7 +116,7 @@ Result<storage::PullRequest> pull_request_of(const Request& request) {
             return fail(ErrorKind::invalid, "operating system is not supported: " + platform.os);
         out.platform = platform.text();
     }
-    out.credentials = credentials_of(request);
+    out.credentials = credentials_of(request, out.reference.domain);
     return out;
 }
 
@@ -183,7 +185,7 @@ Task<void> push_image(Services& services, Request& request, Response& response) 
     }
     storage::PushRequest push;
     push.reference = std::move(reference);
-    push.credentials = credentials_of(request);
+    push.credentials = credentials_of(request, push.reference.domain);
     auto transfer = services.registry->push(std::move(push));
     auto done = co_await answer_transfer(services, std::move(transfer), &request, &response);
     co_return done;
@@ -206,7 +208,7 @@ Task<void> check_login(Services& services, Request& request, Response& response)
 Task<void> inspect_distribution(Services& services, Request& request, Response& response) {
     CO_TRY(auto reference, storage::parse_reference(request.captures[0]));
     reference = storage::with_default_tag(std::move(reference));
-    storage::Credentials who = credentials_of(request);
+    storage::Credentials who = credentials_of(request, reference.domain);
     CO_TRY(std::string answer, co_await services.registry->inspect(std::move(reference), std::move(who), request.stop));
     auto sent = co_await response.send_json(200, std::move(answer));
     co_return sent;
@@ -215,7 +217,7 @@ Task<void> inspect_distribution(Services& services, Request& request, Response& 
 Task<void> search_images(Services& services, Request& request, Response& response) {
     storage::SearchRequest search;
     search.term = request.parameter("term");
-    search.credentials = credentials_of(request);
+    search.credentials = storage::parse_registry_auth(request.header("x-registry-auth"));
     if (search.term.empty()) co_return fail(ErrorKind::invalid, "search term is empty");
     if (const auto limit = request.parameter("limit"); !limit.empty()) {
         const auto parsed = std::from_chars(limit.data(), limit.data() + limit.size(), search.limit);

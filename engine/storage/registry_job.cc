@@ -91,6 +91,30 @@ Result<Credentials> parse_auth_config(std::string_view json) {
     return out;
 }
 
+namespace {
+
+// "https://index.docker.io/v1/" -> "index.docker.io"
+std::string_view host_of(std::string_view key) {
+    if (const size_t scheme = key.find("://"); scheme != std::string_view::npos) key.remove_prefix(scheme + 3);
+    return key.substr(0, key.find('/'));
+}
+
+}  // namespace
+
+Credentials parse_registry_config(std::string_view header, std::string_view domain) {
+    const auto json = base64_decode(header);
+    simdjson::dom::parser parser;
+    simdjson::dom::object registries;
+    if (!json || parser.parse(*json).get(registries) != simdjson::SUCCESS) return {};
+    for (const auto& [key, value] : registries) {
+        const std::string_view host = host_of(key);
+        if (host != domain && !(domain == "docker.io" && host == "index.docker.io")) continue;
+        auto parsed = parse_auth_config(simdjson::minify(value));
+        if (parsed) return std::move(*parsed);
+    }
+    return {};
+}
+
 Credentials parse_registry_auth(std::string_view header) {
     if (header.empty()) return {};
     const auto json = base64_decode(header);

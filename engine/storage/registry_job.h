@@ -28,6 +28,8 @@ struct Credentials {
 // base64url of {"username":..,"password":..,...}, or {"auth":..}. Empty text: none. What cannot be read is none, as
 // dockerd has it.
 Credentials parse_registry_auth(std::string_view header);
+// X-Registry-Config: of the registry at `domain` among those of several, by host or by the URL of `docker login`.
+Credentials parse_registry_config(std::string_view header, std::string_view domain);
 // The same object as plain JSON text: the body of POST /auth.
 Result<Credentials> parse_auth_config(std::string_view json);
 

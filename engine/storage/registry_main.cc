@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 #include <cstring>
 
@@ -26,6 +25,8 @@
 #include "engine/storage/limits.h"
 #include "engine/storage/manifest.h"
 #include "engine/storage/registry_client.h"
+#include "engine/storage/registry_records.h"
+#include "engine/storage/registry_upload.h"
 #include "engine/storage/tar_split.h"
 
 namespace engine::storage {
@@ -33,32 +34,6 @@ namespace {
 
 using simdjson::dom::array;
 using simdjson::dom::element;
-
-constexpr int64_t progress_every_ns = 100'000'000;
-
-int64_t now_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-// Nobody to hear it: nothing left to do.
-void tell(const std::string& record) {
-    ArchiveFdSink sink(registry_answer_fd);
-    if (!sink.write(record + "\n")) ::_exit(3);
-}
-
-void tell_progress(int64_t current) {
-    json::Writer w;
-    w.begin_object().field("current", current).end_object();
-    tell(w.take());
-}
-
-void tell_retry(long seconds) {
-    json::Writer w;
-    w.begin_object().field("retry", static_cast<int64_t>(seconds)).end_object();
-    tell(w.take());
-}
 
 std::string accept_manifests() {
     std::string out = "Accept: ";
@@ -172,7 +147,7 @@ private:
     int64_t have_ = 0;
     int64_t skip_ = 0;    // of an answer that began at 0 although asked otherwise
     bool began_ = false;  // this answer's first bytes came
-    int64_t told_at_ = 0;
+    ProgressTeller teller_;
     int futile_ = 0;  // attempts since the last byte
 };
 
@@ -202,20 +177,13 @@ bool BlobFetch::take(long status, const std::map<std::string, std::string>& head
     have_ += static_cast<int64_t>(bytes.size());
     stopped_ = out_.write(bytes);
     if (!stopped_) return false;
-    if (const int64_t now = now_ns(); now - told_at_ > progress_every_ns) {
-        told_at_ = now;
-        tell_progress(have_);
-    }
+    teller_.now_at(have_);
     return true;
 }
 
 Result<void> BlobFetch::again(Error why) {
     if (why.kind() != ErrorKind::unavailable || ++futile_ >= limits::registry_attempts_max) return fail(std::move(why));
-    const long quarters = 1L << (futile_ - 1);
-    tell_retry((quarters + 3) / 4);
-    timespec pause{quarters / 4, quarters % 4 * 250'000'000};
-    while (::nanosleep(&pause, &pause) != 0 && errno == EINTR) {
-    }
+    pause_before_retry(futile_ - 1);
     return {};
 }
 
@@ -299,121 +267,6 @@ Result<std::string> check(RegistryClient& client, const RegistryJob& job) {
     json::Writer w;
     w.begin_object().field("endpoint", client.endpoint()).field("token", client.token()).field("states", states);
     return w.end_object().take();
-}
-
-Result<std::string> begin_upload(RegistryClient& client, const RegistryJob& job) {
-    HttpCall begin;
-    begin.method = "POST";
-    begin.headers = {"Content-Type: application/octet-stream"};
-    TRY(const auto answer, client.call(begin, "/v2/" + job.repository + "/blobs/uploads/", "pull,push"));
-    if (answer.status != 202) return fail(client.refusal(answer, "POST"));
-    const std::string location = answer.header("location");
-    if (location.empty()) return fail(ErrorKind::invalid, "the registry names no place for an upload");
-    return location;
-}
-
-std::string with_digest(const std::string& location, const std::string& digest) {
-    return location + (location.find('?') == std::string::npos ? "?" : "&") + "digest=" + url_escape(digest);
-}
-
-// A file is sent whole in one PUT, its digest being known; a stream in one PATCH, then named.
-class Upload {
-public:
-    Upload(RegistryClient& client, const RegistryJob& job) : client_(client), job_(job) {}
-    Result<std::string> run();
-
-private:
-    Result<size_t> next(std::span<char> room);
-    Result<HttpAnswer> send(HttpCall call, const std::string& location);
-
-    RegistryClient& client_;
-    const RegistryJob& job_;
-    Sha256 hash_;
-    int64_t sent_ = 0;
-    int64_t told_at_ = 0;
-};
-
-Result<size_t> Upload::next(std::span<char> room) {
-    ssize_t got = 0;
-    do got = ::read(0, room.data(), room.size());
-    while (got < 0 && errno == EINTR);
-    if (got < 0) return fail_errno(errno, "read the layer");
-    hash_.update(room.data(), static_cast<size_t>(got));
-    sent_ += got;
-    if (const int64_t now = now_ns(); now - told_at_ > progress_every_ns) {
-        told_at_ = now;
-        tell_progress(sent_);
-    }
-    return static_cast<size_t>(got);
-}
-
-Result<HttpAnswer> Upload::send(HttpCall call, const std::string& location) {
-    call.headers.push_back("Content-Type: application/octet-stream");
-    call.upload = [this](std::span<char> room) { return next(room); };
-    return client_.call(std::move(call), location, "pull,push");
-}
-
-Result<std::string> Upload::run() {
-    struct stat file {};
-    const bool whole = ::fstat(0, &file) == 0 && S_ISREG(file.st_mode) && is_digest(job_.digest);
-    std::string digest = job_.digest;
-    for (int attempt = 0;; attempt++) {
-        TRY(const std::string location, begin_upload(client_, job_));
-        HttpCall call;
-        call.method = whole ? "PUT" : "PATCH";
-        if (whole) call.upload_size = file.st_size;
-        auto answer = send(call, whole ? with_digest(location, digest) : location);
-        const bool passing =
-            answer ? answer->status >= 500 || answer->status == 429 : answer.error().kind() == ErrorKind::unavailable;
-        if (whole && passing && attempt + 1 < limits::registry_attempts_max) {  // a stream's second try is the engine's
-            const long quarters = 1L << attempt;
-            tell_retry((quarters + 3) / 4);
-            const timespec pause{quarters / 4, quarters % 4 * 250'000'000};
-            ::nanosleep(&pause, nullptr);
-            if (::lseek(0, 0, SEEK_SET) != 0) return fail_errno(errno, "read the layer again");
-            ignore_result(hash_.finish(), "of the first try");
-            sent_ = 0;
-            continue;
-        }
-        if (!answer) return fail(std::move(answer).error());
-        const std::string made = hash_.finish();
-        if (whole && made != digest) return fail(ErrorKind::internal, "the layer kept is not what its digest says");
-        if (!whole) {
-            if (answer->status != 202 && answer->status != 204) return fail(client_.refusal(*answer, "PATCH"));
-            digest = made;
-            const std::string next_location = answer->header("location");
-            HttpCall name;
-            name.method = "PUT";
-            name.headers = {"Content-Type: application/octet-stream"};
-            TRY(*answer,
-                client_.call(name, with_digest(next_location.empty() ? location : next_location, digest), "pull,push"));
-        }
-        if (answer->status != 201 && answer->status != 204) return fail(client_.refusal(*answer, "PUT"));
-        break;
-    }
-    tell_progress(sent_);
-    json::Writer w;
-    return w.begin_object().field("digest", digest).field("size", sent_).end_object().take();
-}
-
-Result<std::string> upload(RegistryClient& client, const RegistryJob& job) {
-    return Upload(client, job).run();
-}
-
-Result<void> put_small_blob(RegistryClient& client, const RegistryJob& job, const std::string& bytes) {
-    const std::string digest = sha256_of(bytes);
-    HttpCall look;
-    look.method = "HEAD";
-    TRY(const auto there, client.call(look, "/v2/" + job.repository + "/blobs/" + digest, "pull,push"));
-    if (there.status == 200) return {};
-    TRY(const std::string location, begin_upload(client, job));
-    HttpCall call;
-    call.method = "PUT";
-    call.headers = {"Content-Type: application/octet-stream"};
-    call.body = bytes;
-    TRY(const auto answer, client.call(call, with_digest(location, digest), "pull,push"));
-    if (answer.status != 201 && answer.status != 204) return fail(client.refusal(answer, "PUT"));
-    return {};
 }
 
 Result<std::string> put(RegistryClient& client, const RegistryJob& job) {

@@ -198,6 +198,61 @@ class EngineRegistry(OwnRegistry):
         return [program, '-H', 'unix://' + self.engine.socket, *rest, '--from-engine']
 
 
+class CuttingProxy:
+    """In front of a registry; the first connection that sends more than `bytes_max` is cut there."""
+
+    def __init__(self, port, bytes_max):
+        self.target, self.bytes_max = port, bytes_max
+        self.cut = False
+        self.heads = []            # the first lines of what passed, with their Content-Range
+        self.listening = socket.create_server(('127.0.0.1', 0))
+        self.host = f'127.0.0.1:{self.listening.getsockname()[1]}'
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def stop(self):
+        self.listening.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listening.accept()
+            except OSError:
+                return
+            server = socket.create_connection(('127.0.0.1', self.target))
+            threading.Thread(target=self.forward, args=(client, server), daemon=True).start()
+            threading.Thread(target=self.back, args=(server, client), daemon=True).start()
+
+    def forward(self, client, server):
+        sent = 0
+        while data := self.receive(client):
+            if data[:5] in (b'PUT /', b'PATCH'):
+                head = data.split(b'\r\n\r\n')[0].decode().splitlines()
+                ranges = [line for line in head if line.lower().startswith('content-range:')]
+                self.heads.append((head[0].split()[0], ranges[0].split()[1] if ranges else None))
+            sent += len(data)
+            server.sendall(data)
+            if sent > self.bytes_max and not self.cut:
+                self.cut = True
+                client.shutdown(socket.SHUT_RDWR)
+                break
+        server.shutdown(socket.SHUT_WR)
+
+    def back(self, server, client):
+        while data := self.receive(server):
+            try:
+                client.sendall(data)
+            except OSError:
+                break
+        client.close()
+
+    @staticmethod
+    def receive(end):
+        try:
+            return end.recv(65536)
+        except OSError:
+            return b''
+
+
 class Misbehaving(http.server.ThreadingHTTPServer):
     """A registry made of one dictionary: path -> bytes or function(handler). Everything asked is kept in `seen`."""
     daemon_threads = True

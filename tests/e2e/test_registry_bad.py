@@ -1,5 +1,6 @@
 """Registries that misbehave: each time a clear error that names image, layer and cause, and nothing left behind; and
 what is only slow or cut comes through."""
+import base64
 import gzip
 import io
 import json
@@ -248,6 +249,30 @@ class Bad(RegistryCase):
         self.assertIn('service=reg', asked[0][0])
         self.assertTrue(asked[0][1].startswith('Basic '))
         self.remove(self.bad.host + '/bad/image:1')
+
+    def test_an_identity_token(self):
+        made = self.made()
+
+        def manifest(handler):
+            if handler.headers.get('Authorization') == 'Bearer t0ken':
+                return handler.answer(200, made['manifest'], {'Content-Type': made['type']})
+            handler.answer(401, b'', {'WWW-Authenticate': f'Bearer realm="http://{self.bad.host}/token",service="reg"'})
+
+        def token(handler):
+            asked.append((handler.command, handler.rfile.read(int(handler.headers['Content-Length'])).decode()))
+            good = 'refresh_token=r3fresh%2F1' in asked[-1][1]
+            handler.answer(200 if good else 401, b'{"access_token":"t0ken"}' if good else b'{}')
+        self.bad.answers['/v2/bad/image/manifests/1'] = manifest
+        self.bad.answers['/token'] = token
+        asked = []
+        for given in ('r3fresh/1', 'stale'):
+            text = json.dumps({'identitytoken': given}).encode()
+            said = self.pull(headers={'X-Registry-Auth': base64.urlsafe_b64encode(text).decode()})[1]
+            self.assertIn('Downloaded newer image' if given == 'r3fresh/1' else 'unauthorized', said)
+            self.assertEqual(asked[-1][0], 'POST')
+            self.assertIn('grant_type=refresh_token', asked[-1][1])
+            self.assertIn('scope=repository%3Abad%2Fimage%3Apull', asked[-1][1])
+            self.docker('rmi', '-f', self.bad.host + '/bad/image:1')
 
     def test_credentials_do_not_follow_redirects(self):
         elsewhere = registries.Misbehaving()

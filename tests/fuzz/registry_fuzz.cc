@@ -23,6 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         case 2:
             static_cast<void>(parse_registry_auth(text).empty());
+            static_cast<void>(parse_registry_config(text, "docker.io").empty());
             break;
         default:
             static_cast<void>(parse_platform(text).has_value());

@@ -182,6 +182,13 @@ TEST(Job, Base64AndAuth) {
     EXPECT_EQ(who.password, "x");
     EXPECT_TRUE(parse_registry_auth("not base64!").empty());
     EXPECT_TRUE(parse_registry_auth("").empty());
+    const std::string several = base64_encode(
+        R"({"reg:5000":{"username":"ann","password":"x"},"https://index.docker.io/v1/":{"identitytoken":"t"}})");
+    EXPECT_EQ(parse_registry_config(several, "reg:5000").username, "ann");
+    EXPECT_EQ(parse_registry_config(several, "docker.io").identity_token, "t");
+    EXPECT_TRUE(parse_registry_config(several, "other").empty());
+    EXPECT_TRUE(parse_registry_config("[]", "other").empty());
+    EXPECT_TRUE(parse_registry_config("", "other").empty());
     EXPECT_EQ(parse_auth_config(R"({"auth":"YW5uOng6eQ=="})")->password, "x:y");
     EXPECT_FALSE(parse_auth_config("null"));
 }
