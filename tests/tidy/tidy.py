@@ -2,6 +2,7 @@
 """The rules of the house that a compiler does not know. Each rule is a function from (path, text) to findings."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -172,14 +173,15 @@ def design_names_folders(folders, design):
 
 
 def tracked_files():
-    out = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT,
-                         capture_output=True, text=True)
-    if out.returncode == 0:
-        return out.stdout.split('\n')[:-1]
+    if shutil.which('git'):
+        out = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT,
+                             capture_output=True, text=True)
+        if out.returncode == 0:
+            return out.stdout.split('\n')[:-1]
     found = []
     for top in ('engine', 'tools', 'bench', 'tests', 'docs', 'cmake'):
         for base, _, names in os.walk(os.path.join(ROOT, top)):
-            found += [os.path.relpath(os.path.join(base, n), ROOT) for n in names]
+            found += [os.path.relpath(os.path.join(base, n), ROOT) for n in names if not n.endswith('.pyc')]
     return found
 
 
