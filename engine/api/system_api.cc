@@ -141,6 +141,7 @@ Task<void> get_version(Services&, Request&, Response& response) {
 }
 
 Task<void> get_info(Services& services, Request&, Response& response) {
+    auto of_networks = co_await services.networks->warnings();
     const SystemFacts& facts = services.facts;
     const ObjectCounts counts = services.count(services.count_context);
     json::Writer w;
@@ -161,9 +162,14 @@ Task<void> get_info(Services& services, Request&, Response& response) {
     write_info_registries(w, services.registry->settings());
     write_info_absent(w);
     std::vector<std::string> warnings = info_warnings(facts);
-    for (std::string& warning : services.networks->warnings()) warnings.push_back(std::move(warning));
-    w.field("Warnings", warnings).end_object();
-    return response.send_json(200, w.take());
+    if (of_networks) {
+        warnings.insert(warnings.end(), of_networks->begin(), of_networks->end());
+    } else {
+        warnings.push_back("WARNING: " + of_networks.error().message());
+    }
+    std::string answer = w.field("Warnings", warnings).end_object().take();
+    auto sent = co_await response.send_json(200, std::move(answer));
+    co_return sent;
 }
 
 }  // namespace engine::api

@@ -171,6 +171,7 @@ std::string pack(const BridgeMade& v) { return packed(v); }
 std::string pack(const AttachPlan& v) { return packed(v); }
 std::string pack(const DetachPlan& v) { return packed(v); }
 std::string pack(const Settings& v) { return packed(v); }
+std::string pack(const std::vector<std::string>& v) { return packed(v); }
 std::string pack(const std::string& v) { return packed(v); }
 
 bool unpack(std::string_view bytes, Survey& out) { return unpacked(bytes, out); }
@@ -179,6 +180,7 @@ bool unpack(std::string_view bytes, BridgeMade& out) { return unpacked(bytes, ou
 bool unpack(std::string_view bytes, AttachPlan& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, DetachPlan& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, Settings& out) { return unpacked(bytes, out); }
+bool unpack(std::string_view bytes, std::vector<std::string>& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, std::string& out) { return unpacked(bytes, out); }
 
 }  // namespace engine::net

@@ -15,7 +15,9 @@
 
 namespace engine::net {
 
-enum class Verb : std::uint32_t { survey = 1, make_bridge, remove_link, attach, detach, firewall, settings, resolver };
+enum class Verb : std::uint32_t {
+    survey = 1, make_bridge, remove_link, attach, detach, firewall, settings, resolver, forward_drops
+};
 
 struct CallHeader {
     std::uint64_t number;
@@ -89,6 +91,7 @@ std::string pack(const BridgeMade&);
 std::string pack(const AttachPlan&);
 std::string pack(const DetachPlan&);
 std::string pack(const Settings&);
+std::string pack(const std::vector<std::string>&);
 std::string pack(const std::string&);
 
 bool unpack(std::string_view bytes, Survey& out);
@@ -97,6 +100,7 @@ bool unpack(std::string_view bytes, BridgeMade& out);
 bool unpack(std::string_view bytes, AttachPlan& out);
 bool unpack(std::string_view bytes, DetachPlan& out);
 bool unpack(std::string_view bytes, Settings& out);
+bool unpack(std::string_view bytes, std::vector<std::string>& out);
 bool unpack(std::string_view bytes, std::string& out);
 
 }  // namespace engine::net

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "engine/net/call_packet.h"
+#include "engine/net/forward_policy.h"
 #include "engine/net/host_network.h"
 #include "engine/net/limits.h"
 #include "engine/reactor/try.h"
@@ -73,6 +74,10 @@ Result<Answer> perform(HostNetwork& host, Verb verb, const std::string& bytes, i
         case Verb::settings: {
             TRY(const auto settings, arguments<Settings>(bytes));
             TRY_VOID(host.settings(settings));
+            return answer;
+        }
+        case Verb::forward_drops: {
+            answer.bytes = pack(dropping_forward_chains());
             return answer;
         }
         case Verb::resolver: {

@@ -156,6 +156,12 @@ Task<Survey> NetWorkerClient::survey() {
     co_return unpacked<Survey>(raw.body);
 }
 
+Task<std::vector<std::string>> NetWorkerClient::forward_drops() {
+    std::string arguments;
+    CO_TRY(const auto raw, co_await call(Verb::forward_drops, std::move(arguments), -1));
+    co_return unpacked<std::vector<std::string>>(raw.body);
+}
+
 Task<BridgeMade> NetWorkerClient::make_bridge(BridgePlan plan) {
     std::string arguments = pack(plan);
     CO_TRY(const auto raw, co_await call(Verb::make_bridge, std::move(arguments), -1));

@@ -34,6 +34,7 @@ public:
     Task<void> firewall(std::string transaction);
     Task<void> settings(Settings settings);
     Task<Attached> resolver(int netns);
+    Task<std::vector<std::string>> forward_drops();   // forward_policy.h
 
     Task<void> close();
 

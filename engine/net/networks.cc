@@ -226,6 +226,17 @@ Task<void> Networks::close(bool idle) {
     co_return closed;
 }
 
-std::vector<std::string> Networks::warnings() const { return warnings_; }
+Task<std::vector<std::string>> Networks::warnings() {
+    std::vector<std::string> out = warnings_;
+    const bool forwards =
+        std::any_of(networks_.begin(), networks_.end(), [](const auto& entry) { return entry.second->is_bridge(); });
+    if (!forwards) co_return out;
+    CO_TRY(const auto chains, co_await worker_.forward_drops());
+    for (const std::string& chain : chains)
+        out.push_back("WARNING: the policy of " + chain +
+                      " is drop: containers reach the outside, and are reached on published ports, only where rules "
+                      "there accept it");
+    co_return out;
+}
 
 }  // namespace engine::net

@@ -74,7 +74,7 @@ public:
     const Options& options() const { return options_; }
     bool default_bridge() const { return !options_.disabled(); }
     std::string host_gateway() const;              // what --add-host host-gateway means
-    std::vector<std::string> warnings() const;     // for info
+    Task<std::vector<std::string>> warnings();     // for info: of now
     // On the default bridge with --icc=false: these ways between containers are open, no others.
     Task<void> set_flows(std::vector<AllowedFlow> flows);
     bool default_bridge_is_closed() const { return default_bridge() && !options_.icc && options_.iptables; }

@@ -384,6 +384,31 @@ class UserNetworksTest(NetworkCase):
         harness.until(lambda: self.elements() == 0, what='the port is given back')
 
 
+class HostPolicyTest(NetworkCase):
+    def warnings(self):
+        return [w for w in self.engine.get('/info')['Warnings'] if 'the policy of' in w]
+
+    def test_a_policy_that_drops_is_told(self):
+        self.assertEqual(self.warnings(), [])
+        self.host.run('nft', 'add table ip other')
+        self.host.run('nft', 'add chain ip other passing { type filter hook forward priority 0; policy drop; }')
+        self.addCleanup(self.host.run, 'nft', 'delete table ip other')
+        self.assertEqual([w.split(' is drop')[0] for w in self.warnings()],
+                         ['WARNING: the policy of nftables ip other passing'])
+        self.assertIn('nftables ip other passing', self.docker('info').stderr)
+        self.host.run('nft', 'add chain ip other passing { policy accept; }')
+        self.assertEqual(self.warnings(), [])
+
+    def test_the_legacy_one_too(self):
+        if not shutil.which('iptables-legacy'):
+            self.skipTest('no iptables-legacy here')
+        set_policy = self.host.run('iptables-legacy', '-P', 'FORWARD', 'DROP', check=False)
+        if set_policy.returncode != 0:
+            self.skipTest('this kernel has no ip_tables: ' + set_policy.stderr)
+        self.addCleanup(self.host.run, 'iptables-legacy', '-P', 'FORWARD', 'ACCEPT')
+        self.assertIn('the policy of iptables FORWARD is drop', ' '.join(self.warnings()))
+
+
 class PlugTest(NetworkCase):
     """What pipework did: an extra interface on a bridge of the host, or on one of its interfaces."""
     dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
