@@ -68,6 +68,7 @@ struct Container {
     reactor::Event left;           // notified when they are gone
     reactor::Event restart_off;    // notified when a pending restart is not to be
     int wait_status = 0;           // of the run that ended
+    int start_failure = 0;         // the exit code of the start under way, should it fail
     Nanoseconds wait_status_at = 0;
     // Clients that attached before the start: handed to the output when it exists.
     reactor::IntrusiveList<Attachment> early;

@@ -70,6 +70,7 @@ struct UpdateRules {
     bool kernel_memory = false;   // before 1.42
 };
 
+constexpr int exit_code_start_failed = 128;   // before the process could say why
 constexpr int exit_code_unknown = 255;   // what Docker shows when nobody saw the end
 
 // Where a container's own files are.

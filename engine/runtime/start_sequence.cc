@@ -105,6 +105,7 @@ Task<void> ContainerService::start_locked(std::shared_ptr<Container> container) 
     // As dockerd: what never ran is still as it was created, with the error beside it.
     state.status = state.started_at == 0 ? ContainerStatus::created : ContainerStatus::exited;
     state.error = started.error().message();
+    state.exit_code = container->start_failure;
     state.start_again = false;
     state.restart_at = 0;
     save_state(*container);
@@ -148,7 +149,7 @@ LaunchContext ContainerService::launch_context(const Container& c, const Network
 
 Task<void> ContainerService::start_process(std::shared_ptr<Container> container) {
     Container& c = *container;
-    c.state.exit_code = 128;
+    c.start_failure = exit_code_start_failed;
     c.state.oom_killed = false;
     c.state.error.clear();
     ++c.run;
@@ -188,7 +189,7 @@ Task<void> ContainerService::start_process(std::shared_ptr<Container> container)
     if (!report.done) {
         CO_TRY_VOID(co_await c.keeper_exit.wait());
         const LaunchError error = describe_failure(plan, report.record);
-        c.state.exit_code = error.exit_code;
+        c.start_failure = error.exit_code;
         co_return fail(ErrorKind::invalid, error.message);
     }
     CO_TRY_VOID(co_await record_running(container));

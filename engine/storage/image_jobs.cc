@@ -416,8 +416,11 @@ RootfsPlan ImageStore::rootfs_of(std::string_view container_id, std::string_view
 
 Task<int64_t> ImageStore::rootfs_size(std::string container_id, std::string image_id, reactor::StopToken stop) {
     const RootfsPlan plan = rootfs_of(container_id, image_id);
-    const std::string& tree = plan.kind == RootfsPlan::Kind::directory ? plan.directory : plan.upper;
-    std::vector<std::string> arguments = {"size", tree};
+    std::vector<std::string> arguments = {"size", plan.upper};
+    if (plan.kind == RootfsPlan::Kind::directory) {
+        arguments = tree_arguments(container_id, image_id);
+        arguments.insert(arguments.begin(), "changed");
+    }
     WorkerEnds nothing;
     CO_TRY(const std::string record, co_await answer_of(std::move(arguments), std::move(nothing), stop));
     co_return decode_size(record);

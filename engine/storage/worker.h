@@ -7,6 +7,7 @@
 //   commit FOLDER KIND TREE LAYER...   the difference of a container's tree and its layers (topmost first), as
 //                    a layer under FOLDER/0; KIND is upper or whole (see tree_changes.h)
 //   changes KIND TREE LAYER...         that difference as the API lists it
+//   changed KIND TREE LAYER...         how many bytes its files have
 //   stat VIEW PATH | pack VIEW PATH | extract VIEW PATH KEEP_TYPES USER | export VIEW   see container_archive.h
 //   save LAYERS      a plan (archive_save.h) on descriptor 0 -> an image archive
 // The answer of the others is one JSON record and a newline on descriptor 3; the exit code is 0 when it is no error.

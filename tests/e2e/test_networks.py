@@ -315,7 +315,7 @@ class UserNetworksTest(NetworkCase):
         self.refused('not found', 'network', 'create', '-d', 'fancy', 'other')
         self.refused('invalid', 'network', 'create', '--subnet', '10.61.0.1/16', 'other')
         self.refused('pre-defined', 'network', 'rm', 'bridge')
-        self.refused('not found', 'network', 'rm', 'absent')
+        self.refused('absent', 'network', 'rm', 'absent')
         cid = self.start('--name', 'user', '--network', 'taken', 'busybox', 'sleep', '1000')
         self.refused('has active endpoints (name:"user"', 'network', 'rm', 'taken')
         self.ok('rm', '-f', cid)
