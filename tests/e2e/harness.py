@@ -21,6 +21,12 @@ def engine_command():
     return command
 
 
+def built(name):
+    """A binary of the build that the engine is of."""
+    engine = next(word for word in engine_command() if os.path.basename(word) == 'dockercd')
+    return os.path.join(os.path.dirname(engine), name)
+
+
 def clis():
     """Every docker CLI there is: the one on PATH, and Debian's unpacked from its package."""
     found = []
@@ -28,6 +34,12 @@ def clis():
         if path and os.path.exists(path):
             found.append(path)
     return found
+
+
+def complaints(log):
+    """What a sanitizer, or a broken invariant of ours, has said there."""
+    return [line for line in log.splitlines()
+            if 'Sanitizer' in line or 'runtime error: ' in line or 'check failed' in line]
 
 
 class Namespace:
@@ -132,8 +144,7 @@ class Engine:
 
     def check_end(self):
         """It ended well, and no sanitizer found fault with it."""
-        found = [line for line in self.log().splitlines()
-                 if 'Sanitizer' in line or 'runtime error: ' in line or 'check failed' in line]
+        found = complaints(self.log())
         status = self.process.returncode if self.process else 0
         if found or status not in (0, -signal.SIGKILL):
             raise AssertionError(f'the engine ended with {status}: {found[:5]} {self.log()[-1500:]}')
@@ -248,7 +259,7 @@ def busybox_layer():
         for applet in applets:
             if applet != 'busybox':
                 add(tar, 'bin/' + applet, type=tarfile.SYMTYPE, linkname='busybox')
-        probe = os.path.join(ROOT, 'build/release/bin/probe')
+        probe = built('probe')
         if os.path.exists(probe):
             with open(probe, 'rb') as f:
                 add(tar, 'bin/probe', f.read(), 0o755)

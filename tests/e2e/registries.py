@@ -86,6 +86,9 @@ class Registry:
         self.process.kill()
         self.process.wait()
         self.log.close()
+        with open(self.log.name, errors='replace') as f:
+            found = harness.complaints(f.read())
+        assert not found, found
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def context(self):
@@ -183,7 +186,7 @@ class OwnRegistry(Registry):
             options += ['--htpasswd', self.dir + '/htpasswd']
         if self.tls:
             options += ['--tls-cert', self.dir + '/server.crt', '--tls-key', self.dir + '/server.key']
-        return [os.path.join(harness.ROOT, 'build/release/bin/dockerc'), 'registry', 'serve', *options]
+        return [harness.built('dockerc'), 'registry', 'serve', *options]
 
 
 class EngineRegistry(OwnRegistry):

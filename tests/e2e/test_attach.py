@@ -271,7 +271,7 @@ class Attach(EngineCase):
             p.stdout.close()
 
     def test_dockerc_attach_in_a_terminal(self):
-        dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+        dockerc = harness.built('dockerc')
         cid = self.start('-it', 'busybox', 'sh')
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
@@ -295,7 +295,7 @@ class Attach(EngineCase):
         self.assertTrue(self.engine.get(f'/containers/{cid}/json')['State']['Running'])
 
     def test_dockerc_attach_without_stdin_and_signals(self):
-        dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+        dockerc = harness.built('dockerc')
         cid = self.start('-i', 'busybox', 'sh', '-c',
                          'trap "echo got; exit 9" TERM; while true; do echo .; sleep 0.1; done')
         p = self.engine.popen('attach', '--no-stdin', cid, cli=dockerc, stdin=subprocess.DEVNULL,

@@ -129,7 +129,7 @@ class Events(EngineCase):
 
     def test_each_cli(self):
         began, cid = self.life('--name', 'printed', '--label', 'a=b')
-        dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+        dockerc = harness.built('dockerc')
         lines = {}
         for cli in harness.clis() + [dockerc]:
             ask = ('events', '--since', f'{began:.9f}', '--until', f'{time.time():.9f}', '--filter',
@@ -144,7 +144,7 @@ class Events(EngineCase):
         self.assertEqual(r.returncode, 125)
 
     def test_dockerc_follows(self):
-        dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+        dockerc = harness.built('dockerc')
         p = self.engine.popen('events', '--filter', 'event=die', '--format', 'json', cli=dockerc,
                               stdout=subprocess.PIPE)
         harness.until(lambda: self.engine.get('/info')['NEventsListener'] == 1)

@@ -10,7 +10,7 @@ import time
 import harness
 from case import EngineCase
 
-DOCKERC = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+DOCKERC = harness.built('dockerc')
 
 
 def frames(data):

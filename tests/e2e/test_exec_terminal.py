@@ -5,7 +5,7 @@ import harness
 from case import EngineCase
 from terminal import Terminal
 
-DOCKERC = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+DOCKERC = harness.built('dockerc')
 
 
 class Interactive(EngineCase):

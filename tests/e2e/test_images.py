@@ -7,6 +7,7 @@ import re
 import subprocess
 import tarfile
 import unittest
+import unittest.mock
 
 import harness
 from case import EngineCase
@@ -295,8 +296,10 @@ class CopiedRoots(unittest.TestCase):
     def test_vfs(self):
         engine = harness.Engine()
         self.addCleanup(engine.destroy)
-        os.environ['DOCKERCD'] = ' '.join(harness.engine_command()) + ' --storage-driver vfs'
-        self.addCleanup(os.environ.pop, 'DOCKERCD')
+        vfs = {'DOCKERCD': ' '.join(harness.engine_command()) + ' --storage-driver vfs'}
+        environment = unittest.mock.patch.dict(os.environ, vfs)
+        environment.start()
+        self.addCleanup(environment.stop)
         engine.start()
         self.assertEqual(engine.get('/info')['Driver'], 'vfs')
         upper = io.BytesIO()

@@ -257,7 +257,7 @@ class Logs(EngineCase):
             self.assertEqual(self.text(cid), b'again\nagain\n')
 
     def test_each_cli(self):
-        dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+        dockerc = harness.built('dockerc')
         cid = self.run_to_end(['sh', '-c', 'echo one; echo two >&2; sleep 0.3; echo three'], Labels={'a': 'b'},
                               options={'labels': 'a'})
         for cli in harness.clis() + [dockerc]:

@@ -192,7 +192,7 @@ class PublishedPortsTest(NetworkCase):
         self.engine.start()
         self.assertEqual(self.inspect(cid)['NetworkSettings']['Ports'], ports)
         self.assertEqual(self.heard(self.peer, '10.99.0.1', 8901), 'live')
-        dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+        dockerc = harness.built('dockerc')
         self.ok('update', '-p', '8902:80', 'live', cli=dockerc)
         self.assertEqual(self.ok('port', 'live', cli=dockerc), '80/tcp -> 0.0.0.0:8902')
         self.assertEqual(self.heard(self.peer, '10.99.0.1', 8902), 'live')
@@ -411,7 +411,7 @@ class HostPolicyTest(NetworkCase):
 
 class PlugTest(NetworkCase):
     """What pipework did: an extra interface on a bridge of the host, or on one of its interfaces."""
-    dockerc = os.path.join(harness.ROOT, 'build/release/bin/dockerc')
+    dockerc = harness.built('dockerc')
 
     def test_plug_and_unplug(self):
         one = self.serve('one', '--name', 'one', '--network', 'none')
@@ -452,7 +452,7 @@ class EveryClientTest(NetworkCase):
     """The CLI of today, Debian's, and our own."""
 
     def test_a_day_of_networks(self):
-        for cli in harness.clis() + [os.path.join(harness.ROOT, 'build/release/bin/dockerc')]:
+        for cli in harness.clis() + [harness.built('dockerc')]:
             with self.subTest(cli):
                 self.a_day(cli)
 

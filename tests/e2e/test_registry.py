@@ -410,7 +410,7 @@ class Clients(RegistryCase):
             client.images.pull(self.registry.host + '/python/none', tag='1')
 
     def dockerc(self, *args, input=None):
-        return subprocess.run([os.path.join(harness.ROOT, 'build/release/bin/dockerc'), *args], input=input, text=True,
+        return subprocess.run([harness.built('dockerc'), *args], input=input, text=True,
                               env=self.engine.environment(), capture_output=True, timeout=60)
 
     def test_dockerc(self):
@@ -466,7 +466,7 @@ esac
         environment = dict(self.engine.environment(), DOCKER_CONFIG=config, PATH=tools + ':' + os.environ['PATH'])
 
         def dockerc(*args, input=None):
-            return subprocess.run([os.path.join(harness.ROOT, 'build/release/bin/dockerc'), *args], input=input,
+            return subprocess.run([harness.built('dockerc'), *args], input=input,
                                   text=True, env=environment, capture_output=True, timeout=60)
         r = dockerc('login', '-u', 'ann', '--password-stdin', locked.host, input='secret')
         self.assertEqual(r.returncode, 0, r.stderr)
