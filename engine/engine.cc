@@ -271,6 +271,8 @@ Task<void> Engine::open_services() {
     services_.events = &events_;
     services_.containers = containers_.get();
     services_.execs = execs_.get();
+    stats_ = std::make_unique<runtime::StatsService>(*containers_);
+    services_.stats = stats_.get();
     containers_->begin();
     services_.facts.device_rules = containers_->device_rules();
     services_.networks = networks_.get();
@@ -284,6 +286,9 @@ Task<void> Engine::open_services() {
 
 // In reverse; each may not have been reached.
 Task<void> Engine::close_services() {
+    if (stats_) {
+        CO_TRY_VOID(co_await stats_->close());
+    }
     if (execs_) {
         CO_TRY_VOID(co_await execs_->close());
     }
@@ -307,6 +312,7 @@ Task<void> Engine::close_services() {
         images_->scope().request_stop();
         CO_TRY_VOID(co_await images_->scope().join());
     }
+    stats_.reset();
     execs_.reset();
     if (event_journal_) {
         CO_TRY_VOID(co_await event_journal_->close());

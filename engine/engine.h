@@ -13,6 +13,7 @@
 #include "engine/runtime/container_files.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/exec_service.h"
+#include "engine/runtime/stats_service.h"
 #include "engine/storage/storage_backend.h"
 
 namespace engine {
@@ -53,6 +54,7 @@ private:
     std::unique_ptr<runtime::ContainerService> containers_;
     std::unique_ptr<runtime::ExecService> execs_;
     std::unique_ptr<runtime::ContainerFiles> files_;
+    std::unique_ptr<runtime::StatsService> stats_;
     api::Services services_;
 };
 

@@ -12,6 +12,7 @@
 #include "engine/api/registry_api.h"
 #include "engine/api/logs_api.h"
 #include "engine/api/networks_api.h"
+#include "engine/api/stats_api.h"
 #include "engine/api/system_api.h"
 
 namespace engine::api {
@@ -35,6 +36,7 @@ constexpr Route table[] = {
     {"POST", "/containers/{*}/unpause", unpause_container},
     {"POST", "/containers/{*}/rename", rename_container},
     {"GET", "/containers/{*}/top", top_container, Watch::client},
+    {"GET", "/containers/{*}/stats", container_stats, Watch::client},
     {"POST", "/containers/{*}/update", update_container},
     {"POST", "/containers/prune", prune_containers, Watch::client},
     {"POST", "/containers/{*}/wait", wait_container, Watch::client},

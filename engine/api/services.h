@@ -12,6 +12,7 @@ class ContainerFiles;
 class ContainerService;
 class ExecService;
 class Events;
+class StatsService;
 }
 namespace engine::net {
 class Networks;
@@ -51,6 +52,7 @@ struct Services {
     SystemFacts facts;
     runtime::ContainerService* containers = nullptr;
     runtime::ExecService* execs = nullptr;
+    runtime::StatsService* stats = nullptr;
     runtime::ContainerFiles* files = nullptr;
     storage::ImageStore* images = nullptr;
     storage::RegistryService* registry = nullptr;

@@ -2,6 +2,7 @@
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
 #include "engine/runtime/detach_keys.h"
+#include "engine/runtime/first_line.h"
 #include "engine/runtime/stdin_copy.h"
 
 namespace engine::runtime {
@@ -17,6 +18,9 @@ Task<void> ContainerService::attach(std::shared_ptr<Container> container, Attach
                                     ByteSink* output, reactor::StopToken stop) {
     Attachment attachment(request.stdout_, request.stderr_, request.framed);
     std::shared_ptr<Output> running = container->held.output;
+    if (request.logs && !request.stream) {
+        CO_TRY_VOID(co_await wait_for_first_line(container, stop));
+    }
     if (request.logs) {
         LogQuery query;
         query.stdout_ = request.stdout_;

@@ -4,6 +4,7 @@
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
 #include "engine/runtime/container_service.h"
+#include "engine/runtime/first_line.h"
 
 namespace engine::runtime {
 
@@ -56,6 +57,10 @@ Result<void> ContainerService::check_logs(const Container& container) const {
 Task<void> ContainerService::logs(std::shared_ptr<Container> container, LogQuery query, ByteSink* sink,
                                   reactor::StopToken stop) {
     query.framed = !container->spec.tty;
+    const bool past_alone = query.tail == 0 || (query.until != 0 && query.until <= realtime_ns());
+    if (!query.follow && !past_alone) {
+        CO_TRY_VOID(co_await wait_for_first_line(container, stop));
+    }
     std::shared_ptr<ContainerLog> live = container->held.output ? container->held.output->log() : nullptr;
     LogStreamer streamer(log_place(*container), std::move(live), query, sink);
     auto streamed = co_await streamer.run(stop);

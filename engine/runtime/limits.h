@@ -15,6 +15,7 @@ constexpr std::size_t kExecsOfContainerMax = 10'000;  // that run or were never 
 constexpr std::size_t kExecsEndedMax = 4096;          // kept for those who ask how they ended; then the oldest goes
 constexpr std::size_t kPsOutputBytes = std::size_t{8} << 20;     // of the host's ps, for top
 constexpr std::size_t kCgroupListBytes = std::size_t{4} << 20;   // of one cgroup.procs: half a million processes
+constexpr std::size_t kStatsFileBytes = std::size_t{1} << 20;     // of one file that is read for stats
 constexpr int kLogFilesMax = 1000;                              // of one container
 constexpr std::int64_t kLogBufferBytesDefault = 1 << 20;        // mode=non-blocking: what may wait to be written
 constexpr std::int64_t kLogBufferBytesMax = std::int64_t{64} << 20;

@@ -48,6 +48,52 @@ class Logs(EngineCase):
         base = f'{self.engine.data}/containers/{cid}/'
         return base + (f'{cid}-json.log' if driver == 'json-file' else 'local-logs/container.log')
 
+    def start_and_read(self, script, path):
+        """What is read right behind the start, and how long that took; the container stays."""
+        cid = self.create(['sh', '-c', script])
+        self.assertEqual(self.engine.http('POST', f'/containers/{cid}/start')[0], 204)
+        begun = time.monotonic()
+        status, body, _ = self.engine.http(*path(cid))
+        self.assertEqual(status, 200, body)
+        return b''.join(streams.unframe(body)), time.monotonic() - begun
+
+    def test_the_first_line_is_waited_for(self):
+        def logs(cid):
+            return 'GET', f'/containers/{cid}/logs?stdout=1&stderr=1'
+
+        def attach(cid):
+            return 'POST', f'/containers/{cid}/attach?logs=1&stdout=1&stderr=1'
+        for path in (logs, attach):
+            for _ in range(5):
+                self.assertEqual(self.start_and_read('echo first; sleep 100', path)[0], b'first\n')
+                # Errors count, and the end of a container that says nothing is not waited for any longer.
+                self.assertEqual(self.start_and_read('echo e >&2; sleep 100', path)[0], b'e\n')
+            text, took = self.start_and_read('usleep 40000; echo late; sleep 100', path)
+            self.assertIn(text, (b'late\n', b''))   # b'': on a machine too busy for 60 ms
+            text, took = self.start_and_read('sleep 100', path)
+            self.assertEqual(text, b'')
+            self.assertLess(took, 1)
+
+    def test_the_first_line_is_not_waited_for(self):
+        cid = self.create(['sleep', '100'])
+        self.assertEqual(self.text(cid), b'')   # not started
+        self.assertEqual(self.engine.http('POST', f'/containers/{cid}/start')[0], 204)
+        time.sleep(0.15)
+
+        def fastest(query):
+            took = []
+            for _ in range(5):
+                begun = time.monotonic()
+                self.logs(cid, query)
+                took.append(time.monotonic() - begun)
+            return min(took)
+        self.assertLess(fastest('stdout=1'), 0.05, 'started long ago')
+        took = []
+        for _ in range(3):
+            self.assertEqual(self.engine.http('POST', f'/containers/{cid}/restart?t=0')[0], 204)
+            took.append(fastest('stdout=1&tail=0'))
+        self.assertLess(min(took), 0.05, 'none of what it prints is asked for')
+
     def test_streams_and_bytes(self):
         for driver in DRIVERS:
             cid = self.run_to_end(['sh', '-c', 'echo out; echo err >&2; printf "no end"'], driver)

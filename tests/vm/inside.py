@@ -166,6 +166,26 @@ class Version2(EngineCase):
         harness.until(lambda: 'done' in self.docker('logs', cid).stdout)
         self.assertEqual(self.ok('exec', cid, 'cat', '/proc/self/cgroup'), '0::/init')
 
+    def test_stats(self):
+        cid = self.start('-m', '32m', '--pids-limit', '40', '--cpus', '0.2', 'busybox', 'sh', '-c',
+                         'while true; do :; done')
+        time.sleep(0.5)
+        got = json.loads(self.engine.http('GET', f'/containers/{cid}/stats?stream=0')[1])
+        cpu, before = got['cpu_stats'], got['precpu_stats']
+        self.assertGreater(cpu['cpu_usage']['total_usage'], before['cpu_usage']['total_usage'])
+        self.assertNotIn('percpu_usage', cpu['cpu_usage'])
+        self.assertGreater(cpu['throttling_data']['throttled_time'], 0)
+        self.assertEqual(got['pids_stats'], {'current': 1, 'limit': 40})
+        memory = got['memory_stats']
+        self.assertEqual(memory['limit'], 32 << 20)
+        self.assertTrue(0 < memory['usage'] < 32 << 20, memory)
+        self.assertGreater(memory['stats']['anon'] + memory['stats']['file'] + memory['stats']['slab'], 0)
+        self.assertNotIn('max_usage', memory)
+        self.assertIsNone(got['blkio_stats']['io_serviced_recursive'])
+        row = json.loads(self.ok('stats', '--no-stream', '--format', '{{json .}}', cid))
+        self.assertEqual(row['PIDs'], '1')
+        self.assertTrue(row['MemUsage'].endswith('/ 32MiB'), row)
+
     def test_started_again_and_again(self):
         cid = self.start('busybox', 'sleep', '1000')
         for _ in range(5):

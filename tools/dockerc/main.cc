@@ -46,6 +46,8 @@ const std::vector<Command> commands = {
      save_command},
     {"search", "[OPTIONS] TERM", "Search a registry for images", search_command},
     {"start", "[OPTIONS] CONTAINER [CONTAINER...]", "Start one or more stopped containers", start_command},
+    {"stats", "[OPTIONS] [CONTAINER...]", "Display a live stream of container(s) resource usage statistics",
+     stats_command},
     {"stop", "[OPTIONS] CONTAINER [CONTAINER...]", "Stop one or more running containers", stop_command},
     {"tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", "Create a tag that refers to an image", tag_command},
     {"top", "CONTAINER [ps OPTIONS]", "Display the running processes of a container", top_command},

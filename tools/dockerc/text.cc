@@ -90,6 +90,19 @@ std::string human_size(std::int64_t bytes) {
     return text;
 }
 
+std::string binary_size(std::uint64_t bytes) {
+    constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    while (value >= 1024.0 && unit < 5) {
+        value /= 1024.0;
+        ++unit;
+    }
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4g%s", value, units[unit]);
+    return text;
+}
+
 std::string human_duration(std::int64_t seconds) {
     const auto several = [](std::int64_t n, const char* word) { return std::to_string(n) + " " + word; };
     if (seconds < 1) return "Less than a second";

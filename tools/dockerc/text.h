@@ -18,6 +18,8 @@ engine::Result<std::int64_t> parse_duration(std::string_view text);
 engine::Result<std::int64_t> parse_nano_cpus(std::string_view text);
 // 1234567 -> "1.23MB" (1000-based, three figures).
 std::string human_size(std::int64_t bytes);
+// 1536 -> "1.5KiB" (1024-based, four figures).
+std::string binary_size(std::uint64_t bytes);
 // "About a minute", "3 hours".
 std::string human_duration(std::int64_t seconds);
 // "2024-01-02T03:04:05.6Z" -> seconds since 1970; 0 when it is not a time.
