@@ -49,6 +49,7 @@ struct Options {
     std::string registry;
     long layers_mb = 96;
     int times = 50;
+    int listeners = 100;
 };
 
 struct Row {
@@ -103,14 +104,14 @@ int Pinger::tick() {
     return connection_.busy() ? -1 : static_cast<int>((every_ns - (now - asked_)) / 1'000'000) + 1;
 }
 
-namespace {
-
 void load_image(Connection& connection, const std::string& archive) {
     Response response = call(connection, "POST", "/images/load?quiet=1", archive, "application/x-tar");
     expect(response, {200}, "load of the image");
     if (response.body.find("errorDetail") != std::string::npos)
         fail("load of the image: " + response.body.substr(0, 300));
 }
+
+namespace {
 
 // One caller: create, start, wait, remove, over and over on one connection until the shared count is used up.
 class Caller {
@@ -341,31 +342,92 @@ void run_load(const Options& options, const std::string& name, const std::string
     report(name, "load", "load: " + size, load);
 }
 
-void run_start(const Options& options, const std::string& name, const std::string& socket) {
-    auto engine = options.engines.find(name);
-    if (engine == options.engines.end()) fail("mode start needs --engine " + name + "=COMMAND");
-    Samples samples;
-    for (int i = 0; i < options.repeat; ++i) {
-        std::int64_t began = now_ns();
-        pid_t pid = fork();
-        if (pid == 0) {
+// An engine of the command that --engine gives, until it answers.
+class OwnEngine {
+public:
+    OwnEngine(const Options& options, const std::string& name, const std::string& socket) : socket_(socket) {
+        auto engine = options.engines.find(name);
+        if (engine == options.engines.end()) fail("this mode needs --engine " + name + "=COMMAND");
+        command_ = "exec " + engine->second;
+    }
+    // How long it took to the first ping.
+    std::int64_t start() {
+        const std::int64_t began = now_ns();
+        pid_ = fork();
+        if (pid_ == 0) {
             int null = open("/dev/null", O_RDWR | O_CLOEXEC);
             for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
-            execl("/bin/sh", "sh", "-c", ("exec " + engine->second).c_str(), nullptr);
+            execl("/bin/sh", "sh", "-c", command_.c_str(), nullptr);
             _exit(127);
         }
-        Connection connection(socket);
+        Connection connection(socket_);
         while (call(connection, "GET", "/_ping").status != 200) {
             if (now_ns() - began > 60'000'000'000) fail("the engine did not answer within 60 s");
-            if (waitpid(pid, nullptr, WNOHANG) == pid) fail("the engine ended by itself");
+            if (waitpid(pid_, nullptr, WNOHANG) == pid_) fail("the engine ended by itself");
             usleep(200);
         }
-        samples.ns.push_back(now_ns() - began);
-        connection.disconnect();
-        kill(pid, SIGTERM);
-        waitpid(pid, nullptr, 0);
+        return now_ns() - began;
+    }
+    void end(int signal) {
+        kill(pid_, signal);
+        waitpid(pid_, nullptr, 0);
+    }
+
+private:
+    std::string socket_, command_;
+    pid_t pid_ = -1;
+};
+
+void run_start(const Options& options, const std::string& name, const std::string& socket) {
+    OwnEngine engine(options, name, socket);
+    Samples samples;
+    for (int i = 0; i < options.repeat; ++i) {
+        samples.ns.push_back(engine.start());
+        engine.end(SIGTERM);
     }
     report(name, "start", "engine start to first ping", samples);
+}
+
+// Engines are killed while containers run, and the next one answers.
+void run_takeover(const Options& options, const std::string& name, const std::string& socket) {
+    OwnEngine engine(options, name, socket);
+    engine.start();
+    std::vector<std::string> ids;
+    {
+        Connection connection(socket);
+        load_image(connection, docker_archive(kImage, {busybox_layer(options.busybox, 0)}));
+        for (int i = 0; i < options.containers; ++i) {
+            const Response created =
+                call(connection, "POST", "/containers/create", create_body(kImage, R"(["sleep","1000000"])"));
+            expect(created, {201}, "create");
+            ids.push_back(json_string(created.body, "Id"));
+            expect(call(connection, "POST", "/containers/" + ids.back() + "/start"), {204}, "start");
+        }
+    }
+    Samples ping, list, inspect;
+    for (int i = 0; i < options.repeat; ++i) {
+        engine.end(SIGKILL);
+        ping.ns.push_back(engine.start());
+        const std::int64_t began = now_ns();
+        Connection connection(socket);
+        const Response listed = call(connection, "GET", "/containers/json");
+        list.ns.push_back(ping.ns.back() + now_ns() - began);
+        for (const std::string& id : ids)
+            if (listed.body.find(id) == std::string::npos) fail("a container is not in the list after the takeover");
+        expect(call(connection, "GET", "/containers/" + ids.back() + "/json"), {200}, "inspect");
+        inspect.ns.push_back(ping.ns.back() + now_ns() - began);
+    }
+    {
+        Connection connection(socket);
+        for (const std::string& id : ids)
+            expect(call(connection, "DELETE", "/containers/" + id + "?force=1"), {204}, "remove");
+        call(connection, "DELETE", std::string("/images/") + kImage);
+    }
+    engine.end(SIGTERM);
+    const std::string of = ", " + std::to_string(options.containers) + " run";
+    report(name, "takeover", "first ping" + of, ping);
+    report(name, "takeover", "whole list" + of, list);
+    report(name, "takeover", "first inspect" + of, inspect);
 }
 
 void print_table() {
@@ -401,17 +463,18 @@ void write_json(const std::string& path) {
 [[noreturn]] void usage() {
     fputs(
         "usage: startstop --socket NAME=PATH... [MODE...]\n"
-        "modes: life exec density logs load images start (default: life)\n"
+        "modes: life exec verbs echo events density logs load images start takeover (default: life)\n"
         "  --lives N (200)  --callers C (16)       life, exec: sequential, then C at once\n"
         "  --containers N (100)  --hold S (10)     density\n"
         "  --pid-of NAME=PID[,PID]                 density: the engine's processes (default: who listens)\n"
         "  --log-mib N (128)                       logs\n"
         "  --files N (20000)  --files-mb N (99)    load\n"
         "  --scratch DIR (/var/tmp)                load: where tar -x unpacks; the engine's filesystem\n"
-        "  --layers-mb N (96)  --times N (50)      images: of six layers; commits and copies\n"
+        "  --layers-mb N (96)                      images: of six layers; --times commits and copies\n"
         "  --registry HOST:PORT                    images: push and pull too\n"
-        "  --engine NAME=COMMAND                   start\n"
-        "  --repeat N (3)                          load, images, start\n"
+        "  --times N (50)  --listeners N (100)     verbs, echo, events; events\n"
+        "  --engine NAME=COMMAND                   start, takeover (of --containers)\n"
+        "  --repeat N (3)                          load, images, start, takeover\n"
         "  --network NAME (none)                   of the containers\n"
         "  --publish PORT|RANGE                    life: of port 80\n"
         "  --image IMAGE  --busybox FILE  --json FILE\n",
@@ -456,6 +519,7 @@ Options parse(int argc, char** argv) {
         {"--registry", [&](const std::string& v) { options.registry = v; }},
         {"--layers-mb", [&](const std::string& v) { options.layers_mb = atol(v.c_str()); }},
         {"--times", [&](const std::string& v) { options.times = atoi(v.c_str()); }},
+        {"--listeners", [&](const std::string& v) { options.listeners = atoi(v.c_str()); }},
         {"--repeat", [&](const std::string& v) { options.repeat = atoi(v.c_str()); }},
     };
     for (int i = 1; i < argc; ++i) {
@@ -470,7 +534,7 @@ Options parse(int argc, char** argv) {
     }
     bool sane = options.lives > 0 && options.callers > 0 && options.containers > 0 && options.hold > 0 &&
                 options.log_mib > 0 && options.files > 0 && options.files_mb > 0 && options.repeat > 0 &&
-                options.layers_mb > 0 && options.times > 0;
+                options.layers_mb > 0 && options.times > 0 && options.listeners > 0;
     if (options.sockets.empty() || !sane) usage();
     if (options.modes.empty()) options.modes = {"life"};
     return options;
@@ -482,6 +546,7 @@ int run(int argc, char** argv) {
         std::vector<std::string> modes = options.modes;
         // The engine does not run yet while its start is measured, so that goes first.
         if (std::erase(modes, "start") > 0) run_start(options, name, socket);
+        if (std::erase(modes, "takeover") > 0) run_takeover(options, name, socket);
         if (modes.empty()) continue;
         Connection connection(socket);
         std::string image = options.image;
@@ -494,6 +559,12 @@ int run(int argc, char** argv) {
                 run_life(options, name, socket, image);
             } else if (mode == "exec") {
                 run_exec(name, socket, image, options.lives, options.callers);
+            } else if (mode == "verbs") {
+                run_verbs(name, socket, image, options.times);
+            } else if (mode == "echo") {
+                run_echo(name, socket, image, options.times);
+            } else if (mode == "events") {
+                run_events(name, socket, image, options.listeners, options.times);
             } else if (mode == "density") {
                 run_density(options, name, socket, image);
             } else if (mode == "logs") {

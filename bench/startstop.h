@@ -34,6 +34,7 @@ void report(const std::string& engine, const std::string& mode, const std::strin
 // The string value of KEY in a flat JSON answer; enough for {"Id":"..."}.
 std::string json_string(const std::string& body, const std::string& key);
 std::string create_body(const std::string& image, const std::string& command, const std::string& more = "");
+void load_image(Connection& connection, const std::string& archive);
 void expect(const Response& response, std::initializer_list<int> good, const std::string& what);
 
 // A connection of its own that asks `/_ping` every 5 ms: given to drive() as its side connection, tick() as its tick.
@@ -61,5 +62,13 @@ void run_images(const std::string& name, const std::string& socket, const std::s
 
 // exec `true` in one running container: create, start attached, inspect; one caller, then CALLERS at once.
 void run_exec(const std::string& name, const std::string& socket, const std::string& image, int lives, int callers);
+
+// ping, inspect, pause, unpause, kill of one running container.
+void run_verbs(const std::string& name, const std::string& socket, const std::string& image, int times);
+// A line typed at an attached terminal whose program prints it again; beside it the same with no engine.
+void run_echo(const std::string& name, const std::string& socket, const std::string& image, int lines);
+// One event until the last of `listeners` has it.
+void run_events(const std::string& name, const std::string& socket, const std::string& image, int listeners,
+                int times);
 
 }  // namespace bench
