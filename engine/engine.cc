@@ -261,7 +261,6 @@ Task<void> Engine::open_services() {
     execs_ = std::make_unique<runtime::ExecService>(*containers_, *keeper_);
     auto in_use = containers_->sandboxes();
     CO_TRY_VOID(co_await networks_->start(std::move(in_use)));
-    CO_TRY_VOID(co_await containers_->restore_networks());
     images_->on_event([this](std::string_view action, const storage::ImageEvent& event) {
         runtime::EventAttributes attributes = runtime::image_labels_of(event.config);
         attributes["name"] = event.name;
@@ -273,7 +272,6 @@ Task<void> Engine::open_services() {
     services_.execs = execs_.get();
     stats_ = std::make_unique<runtime::StatsService>(*containers_);
     services_.stats = stats_.get();
-    containers_->begin();
     services_.facts.device_rules = containers_->device_rules();
     services_.networks = networks_.get();
     runtime::ContainerFiles::Options file_options;
@@ -339,7 +337,9 @@ Task<void> Engine::serve() {
     reactor::StopSource stop;
     reactor::Scope scope("engine");
     scope.spawn("signals", handle_signals(&stop));
-    const api::Router router(api::routes(), &services_);
+    Result<void> taken_over;
+    scope.spawn("take over", take_over(&stop, &taken_over));
+    const api::Router router(api::routes(), &services_, &taken_over_);
     api::Server server(router, {});
     Result<void> listening;
     for (const std::string& host : options_.hosts) {
@@ -363,7 +363,23 @@ Task<void> Engine::serve() {
     containers_->stop_waiting();
     CO_TRY_VOID(co_await server.close());
     CO_TRY_VOID(co_await scope.join());
+    CO_TRY_VOID(std::move(taken_over));
     co_return listening;
+}
+
+// Beside the first answers: what the containers are is known by then, and whoever asks more of them waits for this.
+Task<void> Engine::take_over(reactor::StopSource* stop, Result<void>* outcome) {
+    auto taken = co_await containers_->take_over(stop->token());
+    if (taken) taken = co_await containers_->restore_networks();
+    if (stop->stop_requested()) co_return Result<void>{};
+    if (!taken) {
+        *outcome = std::move(taken);
+        stop->request_stop();
+        co_return Result<void>{};
+    }
+    containers_->begin();
+    taken_over_.set();
+    co_return Result<void>{};
 }
 
 Task<void> Engine::handle_signals(reactor::StopSource* stop) {

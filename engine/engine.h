@@ -36,6 +36,7 @@ private:
     Task<void> serve();
     api::ObjectCounts count() const;
     Task<void> handle_signals(reactor::StopSource* stop);
+    Task<void> take_over(reactor::StopSource* stop, Result<void>* outcome);
 
     Options options_;
     UniqueFd data_lock_;  // flock on DATA/engine.lock, held for life
@@ -53,9 +54,10 @@ private:
     std::unique_ptr<runtime::KeeperClient> keeper_;
     std::unique_ptr<runtime::ContainerService> containers_;
     std::unique_ptr<runtime::ExecService> execs_;
-    std::unique_ptr<runtime::ContainerFiles> files_;
     std::unique_ptr<runtime::StatsService> stats_;
+    std::unique_ptr<runtime::ContainerFiles> files_;
     api::Services services_;
+    reactor::Event taken_over_;   // the containers that ran before us are ours
 };
 
 }  // namespace engine

@@ -149,6 +149,9 @@ Task<void> Connection::call_handler(Response* response) {
     CO_TRY_VOID(parse_target(request_));
     CO_TRY(request_.version, take_version(request_.path));
     CO_TRY(auto route, router_->find(request_));
+    if (router_->must_wait(*route)) {
+        CO_TRY_VOID(co_await router_->opened(stop_));
+    }
     if (route->watch != Watch::no) {
         auto done = co_await watched(response, route);
         co_return done;

@@ -8,6 +8,7 @@
 
 #include "engine/api/request.h"
 #include "engine/api/response.h"
+#include "engine/reactor/event.h"
 
 namespace engine::api {
 
@@ -27,18 +28,24 @@ struct Route {
     std::string_view pattern;
     Handler handler;
     Watch watch = Watch::no;
+    bool early = false;   // answered while containers are still being taken over
 };
 
 class Router {
 public:
-    Router(std::span<const Route> routes, Services* services) : routes_(routes), services_(services) {}
+    // `opening`: until it is set, only early routes are answered. It outlives the router; none: all are.
+    Router(std::span<const Route> routes, Services* services, reactor::Event* opening = nullptr)
+        : routes_(routes), services_(services), opening_(opening) {}
     // Fills request.captures. Not found: "page not found", as dockerd words it.
     Result<const Route*> find(Request& request) const;
     Services& services() const { return *services_; }
+    bool must_wait(const Route& route) const { return opening_ && !opening_->is_set() && !route.early; }
+    reactor::Event::Awaiter opened(reactor::StopToken stop) const { return opening_->wait(stop); }
 
 private:
     std::span<const Route> routes_;
     Services* services_;
+    reactor::Event* opening_;
 };
 
 // Exposed for its tests: the captures of `path` under `pattern`, or none.

@@ -19,13 +19,13 @@ namespace engine::api {
 namespace {
 
 constexpr Route table[] = {
-    {"GET", "/_ping", get_ping},
-    {"HEAD", "/_ping", get_ping},
-    {"GET", "/version", get_version},
-    {"GET", "/info", get_info},
+    {"GET", "/_ping", get_ping, Watch::no, true},
+    {"HEAD", "/_ping", get_ping, Watch::no, true},
+    {"GET", "/version", get_version, Watch::no, true},
+    {"GET", "/info", get_info, Watch::no, true},
     {"GET", "/system/df", get_disk_usage, Watch::client},
     {"GET", "/events", stream_events, Watch::client},
-    {"GET", "/containers/json", list_containers},
+    {"GET", "/containers/json", list_containers, Watch::no, true},
     {"GET", "/containers/{*}/json", inspect_container},
     {"POST", "/containers/create", create_container},
     {"POST", "/containers/{*}/start", start_container},

@@ -152,6 +152,9 @@ public:
     Task<SeccompCompiler::Filter> seccomp_filter(const SeccompWish& wish);
     std::vector<std::string> cgroup_directories(const Container& container) const;
     const CgroupHost& cgroup_host() const { return cgroups_; }
+    // Once, after open(), which knows the containers and what each is: their output is read again, in pieces that
+    // leave the loop to others. Nobody may ask anything of a container meanwhile but what it is.
+    Task<void> take_over(reactor::StopToken stop);
     // Once, when everything a start needs is there: what should run by its restart policy is started.
     void begin();
     void stop_waiting() { scope_.request_stop(); }   // those who wait for a container are answered
@@ -162,6 +165,7 @@ private:
                      net::Networks& networks, Events& events);
     Result<void> recover();
     void recover_one(const storage::ContainerRow& row, std::map<std::string, KeeperHolding>& holdings);
+    void hold_again(Container& container, KeeperHolding& holding);
     void adopt(std::shared_ptr<Container> container, KeeperHolding& holding);
     void keeper_exit(const KeeperExit& exit);
     Task<void> compile_default_filter();
@@ -269,6 +273,11 @@ private:
     std::map<std::string, std::set<std::string>> linked_by_;   // id -> those that have a link to it
     std::function<void(Container&)> run_ended_;
     std::function<void(Container&)> removed_;
+    struct Adoption {
+        std::shared_ptr<Container> container;
+        KeeperHolding holding;
+    };
+    std::vector<Adoption> to_adopt_;                     // by take_over()
     std::vector<std::shared_ptr<Container>> to_start_;   // by begin()
     reactor::Scope scope_{"containers"};
 };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::int64_t file_bytes_max = 512 * 1024;          // of each of the two files
 constexpr std::size_t pending_bytes_max = std::size_t{1} << 20;
+constexpr Nanoseconds gather_pause = 2 * millisecond;
 
 std::string contents(const std::string& path) {
     std::string out;
@@ -103,6 +104,8 @@ Result<void> EventJournal::rotate() {
 Task<void> EventJournal::write_pending() {
     std::string batch;
     while (!pending_.empty()) {
+        // What comes close together, as the events of one exec or one short life, is one write.
+        CO_TRY_VOID(co_await reactor::sleep_for(gather_pause));
         batch.clear();
         batch.swap(pending_);
         if (size_ >= file_bytes_max) {

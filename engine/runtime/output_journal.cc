@@ -53,19 +53,13 @@ void in_order() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
-// The same memory twice in a row.
-Result<std::byte*> map_ring(int fd, off_t offset, std::size_t bytes) {
+// The same memory twice in a row. An old size of 0 makes mremap map shared pages a second time, without a descriptor.
+std::byte* map_twice(std::byte* once, std::size_t bytes) {
     void* area = mmap(nullptr, 2 * bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (area == MAP_FAILED) return fail_errno(errno, "mapping a container's output");
+    CHECK(area != MAP_FAILED);
     auto* ring = static_cast<std::byte*>(area);
-    for (std::size_t half = 0; half < 2; ++half) {
-        if (mmap(ring + half * bytes, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset) ==
-            MAP_FAILED) {
-            const int error = errno;
-            munmap(area, 2 * bytes);
-            return fail_errno(error, "mapping a container's output");
-        }
-    }
+    for (std::byte* half : {ring, ring + bytes})
+        CHECK(mremap(once, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, half) == half);
     return ring;
 }
 
@@ -81,27 +75,27 @@ Result<std::unique_ptr<OutputJournal>> OutputJournal::open(const std::string& pa
     CHECK(bytes % page == 0);
     const off_t whole = static_cast<off_t>(page + 2 * bytes);
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const auto map_whole = [&fd, bytes] {
+        return mmap(nullptr, page + 2 * bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    };
     void* header = MAP_FAILED;
     bool kept = fd && ftruncate(fd.get(), whole) == 0;
     if (kept) {
-        header = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+        header = map_whole();
         kept = header != MAP_FAILED && make_present(static_cast<std::byte*>(header), page);
     }
     if (!kept) {
         log_warn(path + ": " + std::strerror(errno) + ": output that is not yet logged would be lost with the engine");
-        if (header != MAP_FAILED) munmap(header, page);
+        if (header != MAP_FAILED) munmap(header, page + 2 * bytes);
         ::unlink(path.c_str());
         fd.reset(memfd_create("output", MFD_CLOEXEC));
         if (!fd || ftruncate(fd.get(), whole) != 0) return fail_errno(errno, "memory for a container's output");
-        header = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+        header = map_whole();
         if (header == MAP_FAILED) return fail_errno(errno, "memory for a container's output");
     }
     std::unique_ptr<OutputJournal> journal(new OutputJournal(static_cast<Shared*>(header), bytes));
     journal->path_ = path;
     journal->kept_ = kept;
-    for (unsigned stream = 0; stream < 2; ++stream) {
-        TRY(journal->rings_[stream], map_ring(fd.get(), static_cast<off_t>(page + stream * bytes), bytes));
-    }
     journal->recover();
     return journal;
 }
@@ -109,7 +103,13 @@ Result<std::unique_ptr<OutputJournal>> OutputJournal::open(const std::string& pa
 OutputJournal::~OutputJournal() {
     for (std::byte* ring : rings_)
         if (ring) munmap(ring, 2 * ring_bytes_);
-    munmap(shared_, page);
+    munmap(shared_, page + 2 * ring_bytes_);
+}
+
+// A stream that nothing is read of costs no ring: most containers are silent on one of the two.
+void OutputJournal::map(unsigned stream) {
+    if (rings_[stream] != nullptr) return;
+    rings_[stream] = map_twice(reinterpret_cast<std::byte*>(shared_) + page + stream * ring_bytes_, ring_bytes_);
 }
 
 void OutputJournal::remove() {
@@ -165,7 +165,10 @@ void OutputJournal::recover() {
     const auto& r = s.reading;
     const bool cut_off = r.announced != 0 && r.tail == s.tail && r.stream < 2 && r.bytes > 0 &&
                          end_[r.stream] - m.begin[r.stream] + r.bytes <= ring_bytes_ && s.tail - m.head < chunks_max;
+    for (unsigned i = 0; i < 2; ++i)
+        if (end_[i] > 0) map(i);
     if (cut_off) {
+        map(r.stream);
         const std::size_t marked = std::min<std::size_t>(r.bytes, sizeof sentinel);
         const std::byte* last = at(r.stream, end_[r.stream] + r.bytes - marked);
         if (std::memcmp(last, sentinel, marked) != 0)
@@ -191,12 +194,14 @@ void OutputJournal::grow(unsigned stream) {
     kept_ = false;
     const UniqueFd fd(memfd_create("output", MFD_CLOEXEC));
     CHECK(fd && ftruncate(fd.get(), static_cast<off_t>(ring_bytes_)) == 0);
-    auto ring = map_ring(fd.get(), 0, ring_bytes_);
-    CHECK(ring.has_value());
+    void* once = mmap(nullptr, ring_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    CHECK(once != MAP_FAILED);
+    std::byte* const ring = map_twice(static_cast<std::byte*>(once), ring_bytes_);
+    munmap(once, ring_bytes_);
     const std::uint64_t begin = marks().begin[stream] % ring_bytes_;
-    std::memcpy(*ring + begin, rings_[stream] + begin, end_[stream] - marks().begin[stream]);
+    std::memcpy(ring + begin, rings_[stream] + begin, end_[stream] - marks().begin[stream]);
     munmap(rings_[stream], 2 * ring_bytes_);
-    rings_[stream] = *ring;
+    rings_[stream] = ring;
 }
 
 void OutputJournal::shrink(unsigned stream) {
@@ -207,6 +212,7 @@ std::span<std::byte> OutputJournal::space(LogStream which) {
     const unsigned i = which == LogStream::stderr_ ? 1 : 0;
     if (tail() - marks().head >= chunks_max) return {};
     if (present_[i] == 0) {
+        map(i);
         present_[i] = page;
         if (!make_present(rings_[i], page)) grow(i);
     }

@@ -106,6 +106,7 @@ private:
     struct Shared;
     OutputJournal(Shared* shared, std::size_t bytes) : shared_(shared), ring_bytes_(bytes) {}
     void recover();
+    void map(unsigned stream);
     void recount();
     void settle();
     void grow(unsigned stream);
@@ -117,7 +118,7 @@ private:
     Shared* shared_;
     std::size_t ring_bytes_;
     std::string path_;
-    std::array<std::byte*, 2> rings_{};
+    std::array<std::byte*, 2> rings_{};        // of a stream that something is read of
     std::array<std::uint64_t, 2> end_{};       // of what has been read
     std::array<std::size_t, 2> present_{};     // of a ring's memory, from its beginning: touching more might fail
     std::array<bool, 2> filled_{};             // the last read took all it was offered

@@ -20,6 +20,8 @@
 namespace engine::runtime {
 namespace {
 
+constexpr std::size_t adopted_in_a_turn = 2;   // a tenth of a millisecond each: the first questions do not wait
+
 std::string fixed_text(const Container& c) {
     json::Writer w;
     w.begin_object().field("image", c.image_id).field("created", c.created_at).field_raw("spec", spec_text(c.spec));
@@ -148,7 +150,7 @@ void ContainerService::finish_logs() {
         const auto found = containers_.find(entry.path().filename().string());
         if (found == containers_.end()) {
             ::unlink(entry.path().c_str());
-        } else if (!found->second->held.output) {
+        } else if (!found->second->held.output && !found->second->held.keeper) {
             scope_.spawn("finish log", finish_log(found->second));
         }
     }
@@ -186,7 +188,12 @@ void ContainerService::recover_one(const storage::ContainerRow& row, std::map<st
     const bool ran = container->running();
     if (ran && held != holdings.end()) {
         container->network->sandbox = parse_network_state(row.state, row.id);
-        adopt(container, held->second);
+        hold_again(*container, held->second);
+        if (held->second.running) {
+            to_adopt_.push_back({container, std::move(held->second)});
+        } else {
+            adopt(container, held->second);   // its end is to be told before anybody asks
+        }
         holdings.erase(held);
         return;
     }
@@ -228,11 +235,26 @@ void ContainerService::restore_files(Container& container) {
     if (auto made = write_network_files(container); !made) log_error(made.error().message());
 }
 
+// What a signal and the news of its end need.
+void ContainerService::hold_again(Container& container, KeeperHolding& holding) {
+    container.held.keeper = true;
+    container.held.cgroups = true;
+    container.held.pidfd = std::move(holding.pidfd);
+    container.state.pid = holding.pid;
+}
+
+Task<void> ContainerService::take_over(reactor::StopToken stop) {
+    std::vector<Adoption> rest = std::exchange(to_adopt_, {});
+    std::size_t taken = 0;
+    for (Adoption& one : rest) {
+        adopt(one.container, one.holding);
+        if (++taken % adopted_in_a_turn != 0) continue;
+        CO_TRY_VOID(co_await reactor::sleep_for(1, stop));
+    }
+    co_return Result<void>{};
+}
+
 void ContainerService::adopt(std::shared_ptr<Container> container, KeeperHolding& holding) {
-    container->held.keeper = true;
-    container->held.cgroups = true;
-    container->held.pidfd = std::move(holding.pidfd);
-    container->state.pid = holding.pid;
     auto log = begin_log(*container);
     if (!log) log_error("container " + container->id + ": " + log.error().message() + ": its output is not kept");
     UniqueFd out = std::move(holding.held_stdout);
