@@ -39,6 +39,14 @@ Result<void> read(element object, const char* name, bool& out) {
     if (value.get(out) != simdjson::SUCCESS) return wrong(name, "bool");
     return {};
 }
+Result<void> read(element object, const char* name, std::optional<std::int64_t>& out) {
+    element value;
+    std::int64_t number = 0;
+    if (!has(object, name, value)) return {};
+    if (value.get(number) != simdjson::SUCCESS) return wrong(name, "int");
+    out = number;
+    return {};
+}
 Result<void> read(element object, const char* name, net::StringMap& out) {
     element value;
     simdjson::dom::object map;
@@ -189,6 +197,7 @@ Result<net::PlugRequest> parse_plug(std::string_view body) {
     out.name = "eth1";
     TRY_VOID(read(root, "Bridge", out.bridge));
     TRY_VOID(read(root, "Parent", out.parent));
+    TRY_VOID(read(root, "Vlan", out.vlan));
     TRY_VOID(read(root, "Name", out.name));
     TRY_VOID(read(root, "Address", address));
     TRY_VOID(read(root, "Gateway", gateway));

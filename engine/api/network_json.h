@@ -10,7 +10,7 @@ namespace engine::api {
 
 Result<net::NetworkSpec> parse_network_create(std::string_view body, ApiVersion version);
 // `detailed`: with its containers, as inspect and old lists have it.
-// The body of a plug request: Bridge or Parent, Name, Address, Gateway, MacAddress, Routes.
+// The body of a plug request: Bridge or Parent, Vlan, Name, Address, Gateway, MacAddress, Routes.
 Result<net::PlugRequest> parse_plug(std::string_view body);
 
 void write_network(json::Writer& w, const net::Network& network, bool detailed);

@@ -14,7 +14,10 @@ using net::Endpoint;
 using runtime::Container;
 using runtime::EndpointSettings;
 
-std::string gateway_text(const net::Address& address) { return address.text(); }
+// A default route by the link alone has no gateway.
+std::string gateway_text(const net::Address& address) {
+    return address.is_unspecified() ? std::string() : address.text();
+}
 
 void write_asked(json::Writer& w, const EndpointSettings& asked) {
     w.key("IPAMConfig");

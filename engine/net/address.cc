@@ -139,6 +139,7 @@ HardwareAddress HardwareAddress::from_address(const Address& address) {
 }
 
 std::string HardwareAddress::text() const {
+    if (*this == HardwareAddress()) return {};
     char out[18];
     std::snprintf(out, sizeof out, "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
                   bytes[5]);

@@ -61,7 +61,7 @@ struct HardwareAddress {
     static std::optional<HardwareAddress> parse(std::string_view text);  // "02:42:ac:11:00:02", also with dashes
     // 02:42 and the four bytes of the address: who has the one has the other.
     static HardwareAddress from_address(const Address& address);
-    std::string text() const;
+    std::string text() const;   // "" when none: all zero
     auto operator<=>(const HardwareAddress&) const = default;
 };
 

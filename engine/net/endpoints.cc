@@ -1,4 +1,6 @@
 // How a container comes into its networks and leaves them.
+#include <linux/if_link.h>
+
 #include <algorithm>
 
 #include "engine/net/networks.h"
@@ -35,6 +37,13 @@ Settings settings_of(const EndpointRequest& request) {
     return out;
 }
 
+constexpr std::uint8_t unspecified[16] = {};
+
+// On layer 3 the host's interface routes, and there is no neighbour that could be a gateway.
+bool routes_by_link(const Network& network) {
+    return network.stacked.kind == Stacking::ipvlan && network.stacked.mode != IPVLAN_MODE_L2;
+}
+
 // Which subnet a fixed address belongs to; user-given ones are for networks whose subnets are the user's.
 Result<Subnet*> subnet_for(Network& network, const Address& address) {
     bool asked = false;
@@ -64,6 +73,8 @@ Result<std::shared_ptr<Endpoint>> Networks::make_endpoint(Network& network, cons
     if (network.endpoints.contains(sandbox.container_id))
         return fail(ErrorKind::forbidden,
                     "endpoint with name " + sandbox.container_name + " already exists in network " + network.spec.name);
+    if (request.hardware && network.stacked.kind == Stacking::ipvlan)
+        return fail(ErrorKind::internal, "ipvlan interfaces do not support custom mac address assignment");
     auto endpoint = std::make_shared<Endpoint>();
     endpoint->id = random_id();
     endpoint->network_id = network.id;
@@ -98,8 +109,9 @@ Result<std::shared_ptr<Endpoint>> Networks::make_endpoint(Network& network, cons
             (v6 ? endpoint->v6 : endpoint->v4) = {found, subnet->prefix.length};
             store_.put_cursor(network.id + subnet->prefix.text(), subnet->pool.cursor());
         }
-        if (network.spec.internal) return {};
+        if (network.spec.internal || network.parent_dummy) return {};
         Address gateway = subnet->gateway;
+        if (routes_by_link(network)) gateway = v6 ? Address::from_bytes(unspecified, true) : Address::v4(0);
         const std::string& fixed_gateway = v6 ? options_.default_gateway_v6 : options_.default_gateway;
         if (network.is_default_bridge() && !fixed_gateway.empty()) gateway = *Address::parse(fixed_gateway);
         (v6 ? endpoint->gateway_v6 : endpoint->gateway) = gateway;
@@ -110,8 +122,9 @@ Result<std::shared_ptr<Endpoint>> Networks::make_endpoint(Network& network, cons
         drop_endpoint(endpoint);
         return fail(std::move(taken.error()));
     }
-    endpoint->hardware = request.hardware.value_or(
-        HardwareAddress::from_address(endpoint->v4.valid() ? endpoint->v4.address : endpoint->v6.address));
+    if (network.stacked.kind != Stacking::ipvlan)
+        endpoint->hardware = request.hardware.value_or(
+            HardwareAddress::from_address(endpoint->v4.valid() ? endpoint->v4.address : endpoint->v6.address));
     if (!network.predefined) {
         endpoint->dns_names.push_back(sandbox.container_name);
         const auto add = [&](const std::string& name) {
@@ -144,9 +157,8 @@ EndpointPlan Networks::plan_of(const Endpoint& endpoint, const Sandbox& sandbox,
     plan.veth.inside_name = endpoint.inside_link;
     plan.veth.inside_hardware = endpoint.hardware;
     plan.veth.mtu = network.mtu;
-    plan.bridge = network.is_macvlan() ? network.parent : network.bridge;
-    plan.macvlan = network.is_macvlan();
-    plan.macvlan_mode = network.macvlan_mode;
+    plan.bridge = network.is_stacked() ? network.parent : network.bridge;
+    plan.stacked = network.stacked;
     // The rules that keep neighbours apart know the first bridge only.
     plan.may_widen = network.between_containers;
     for (const Prefix* prefix : {&endpoint.v4, &endpoint.v6})

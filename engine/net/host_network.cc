@@ -154,11 +154,11 @@ Result<Survey> HostNetwork::survey() {
     return out;
 }
 
-Result<std::uint32_t> HostNetwork::index_of(const std::string& name) {
+Result<std::uint32_t> HostNetwork::index_in(NetlinkSocket& socket, const std::string& name) {
     MessageWriter query;
     add_link_query(query, name);
     std::uint32_t index = 0;
-    auto asked = route_.query(query, [&](const Message& message) {
+    auto asked = socket.query(query, [&](const Message& message) {
         if (const auto facts = link_facts(message)) index = facts->index;
     });
     if (!asked && asked.error().error_number() == ENODEV)
@@ -166,6 +166,8 @@ Result<std::uint32_t> HostNetwork::index_of(const std::string& name) {
     TRY_VOID(std::move(asked));
     return index;
 }
+
+Result<std::uint32_t> HostNetwork::index_of(const std::string& name) { return index_in(route_, name); }
 
 Result<BridgeMade> HostNetwork::make_bridge(const BridgePlan& plan) {
     BridgeMade out;
@@ -178,11 +180,18 @@ Result<BridgeMade> HostNetwork::make_bridge(const BridgePlan& plan) {
     if (!out.existed && !plan.make)
         return fail(ErrorKind::not_found, "bridge device with non default name " + plan.name +
                                               " must be created manually");
+    if (out.existed && plan.filters_vlans && !found->filters_vlans)
+        return fail(ErrorKind::invalid, "the bridge " + plan.name + " does not filter VLANs: switch that on (ip link "
+                                        "set " + plan.name + " type bridge vlan_filtering 1)");
     if (!out.existed) {
         MessageWriter create;
-        add_bridge(create, plan.name, plan.hardware, plan.mtu);
-        if (auto made = route_.request(create); !made)
+        add_bridge(create, plan.name, plan.hardware, plan.mtu, plan.filters_vlans);
+        if (auto made = route_.request(create); !made) {
+            if (plan.filters_vlans && made.error().error_number() == EOPNOTSUPP)
+                return fail(Error(ErrorKind::not_implemented, "the bridges of this kernel do not filter VLANs",
+                                  EOPNOTSUPP));
             return fail(std::move(made.error()).with_context("creating bridge " + plan.name));
+        }
         TRY(out.index, index_of(plan.name));
     } else {
         out.index = found->index;
@@ -240,31 +249,16 @@ Result<void> HostNetwork::remove_link(const std::string& name) {
 
 Result<void> HostNetwork::attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside,
                                      bool replace_default) {
-    if (plan.macvlan) return attach_macvlan(plan, netns, inside, replace_default);
+    if (plan.stacked.any()) return attach_stacked(plan, netns, inside, replace_default);
     std::uint32_t failed_at = 0;
     if (auto made = make_veth(plan, netns, &failed_at); !made) {
         if (failed_at > 1) ignore_result(remove_link(plan.veth.host_name), "the first error is the one to tell");
         return fail(attach_error(std::move(made.error()), plan));
     }
-    auto set = set_up_inside(plan, inside, replace_default);
+    Result<void> set;
+    if (plan.vlan != 0) set = set_port_vlan(plan);
+    if (set) set = set_up_inside(plan, inside, replace_default);
     if (!set) ignore_result(remove_link(plan.veth.host_name), "the first error is the one to tell");
-    return set;
-}
-
-Result<void> HostNetwork::attach_macvlan(const EndpointPlan& plan, int netns, NetlinkSocket& inside,
-                                         bool replace_default) {
-    MacvlanPlan link;
-    link.inside_name = plan.veth.inside_name;
-    link.hardware = plan.veth.inside_hardware;
-    link.mode = plan.macvlan_mode;
-    link.mtu = plan.veth.mtu;
-    TRY(link.parent_index, index_of(plan.bridge));
-    MessageWriter outer;
-    add_macvlan(outer, link, netns);
-    if (auto made = route_.request(outer); !made)
-        return fail(std::move(made.error()).with_context("creating a macvlan interface on " + plan.bridge));
-    auto set = set_up_inside(plan, inside, replace_default);
-    if (!set) ignore_result(remove_inside(inside, link.inside_name), "the first error is the one to tell");
     return set;
 }
 
@@ -280,12 +274,7 @@ Result<void> HostNetwork::remove_inside(NetlinkSocket& inside, const std::string
 }
 
 Result<void> HostNetwork::set_up_inside(const EndpointPlan& plan, NetlinkSocket& inside, bool replace_default) {
-    MessageWriter query;
-    add_link_query(query, plan.veth.inside_name);
-    std::uint32_t index = 0;
-    TRY_VOID(inside.query(query, [&](const Message& message) {
-        if (const auto facts = link_facts(message)) index = facts->index;
-    }));
+    TRY(const std::uint32_t index, index_in(inside, plan.veth.inside_name));
     for (const bool v6 : {false, true}) {
         if (!replace_default || !(v6 ? plan.gateway_v6 : plan.gateway).valid()) continue;
         MessageWriter old;
@@ -325,8 +314,8 @@ Result<Attached> HostNetwork::attach(const AttachPlan& plan, int netns) {
     const auto undo = [&](Error error) {
         // A new namespace takes its links along when its last descriptor is closed; this is for those that stay.
         for (const EndpointPlan* each : made) {
-            ignore_result(each->macvlan ? remove_inside(*inside, each->veth.inside_name)
-                                        : remove_link(each->veth.host_name),
+            ignore_result(each->stacked.any() ? remove_inside(*inside, each->veth.inside_name)
+                                              : remove_link(each->veth.host_name),
                           "the first error is the one to tell");
         }
         return tl::unexpected<Error>(std::move(error));
@@ -370,8 +359,12 @@ Result<void> HostNetwork::detach(const DetachPlan& plan, int netns) {
         TRY_VOID(remove_inside(*inside, plan.inside_name));
     }
     MessageWriter routes;
-    if (plan.gateway.valid()) add_route(routes, 0, {{}, plan.gateway, 0}, false);
-    if (plan.gateway_v6.valid()) add_route(routes, 0, {{}, plan.gateway_v6, 0}, true);
+    std::uint32_t index = 0;
+    if (plan.gateway.is_unspecified() || plan.gateway_v6.is_unspecified()) {
+        TRY(index, index_in(*inside, plan.gateway_link));
+    }
+    if (plan.gateway.valid()) add_route(routes, index, {{}, plan.gateway, 0}, false);
+    if (plan.gateway_v6.valid()) add_route(routes, index, {{}, plan.gateway_v6, 0}, true);
     if (routes.count() == 0) return {};
     return inside->request(routes);
 }

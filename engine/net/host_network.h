@@ -27,6 +27,7 @@ public:
 
     Result<Survey> survey();
     Result<BridgeMade> make_bridge(const BridgePlan& plan);
+    Result<void> make_link(const HostLinkPlan& plan);    // one that is there, of that kind, is fine
     Result<void> remove_link(const std::string& name);   // one that is not there is fine
     // netns: -1: a new one.
     Result<Attached> attach(const AttachPlan& plan, int netns);
@@ -37,10 +38,13 @@ public:
 
 private:
     HostNetwork(NetlinkSocket route, UniqueFd home) : route_(std::move(route)), home_(std::move(home)) {}
+    static Result<std::uint32_t> index_in(NetlinkSocket& socket, const std::string& name);
     Result<std::uint32_t> index_of(const std::string& name);
     Result<void> attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
-    Result<void> attach_macvlan(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
     static Result<void> remove_inside(NetlinkSocket& inside, const std::string& name);
+    // host_links.cc
+    Result<void> attach_stacked(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
+    Result<void> set_port_vlan(const EndpointPlan& plan);
     // wide_bridge.cc
     Result<void> make_veth(const EndpointPlan& plan, int netns, std::uint32_t* failed_at);
     Result<std::uint32_t> further_index(const std::string& bridge, std::uint32_t main, unsigned number);

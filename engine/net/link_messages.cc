@@ -1,5 +1,6 @@
 #include "engine/net/link_messages.h"
 
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -16,7 +17,8 @@ unsigned char family_of(bool v6) { return v6 ? AF_INET6 : AF_INET; }
 
 }  // namespace
 
-void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddress& hardware, std::uint32_t mtu) {
+void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddress& hardware, std::uint32_t mtu,
+                bool filters_vlans) {
     ifinfomsg link{};
     out.begin(RTM_NEWLINK, made_new, link);
     out.text(IFLA_IFNAME, name);
@@ -25,6 +27,11 @@ void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddre
     if (mtu > 0) out.u32(IFLA_MTU, mtu);
     const std::size_t info = out.begin_nest(IFLA_LINKINFO);
     out.text(IFLA_INFO_KIND, "bridge");
+    if (filters_vlans) {
+        const std::size_t data = out.begin_nest(IFLA_INFO_DATA);
+        out.u8(IFLA_BR_VLAN_FILTERING, 1);
+        out.end_nest(data);
+    }
     out.end_nest(info);
     out.end();
 }
@@ -54,20 +61,80 @@ void add_veth(MessageWriter& out, const VethPlan& plan, int netns_fd) {
     out.end();
 }
 
-void add_macvlan(MessageWriter& out, const MacvlanPlan& plan, int netns_fd) {
+void add_stacked(MessageWriter& out, const StackedPlan& plan, int netns_fd) {
+    const bool macvlan = plan.stacked.kind == Stacking::macvlan;
     out.begin(RTM_NEWLINK, made_new, ifinfomsg{});
     out.text(IFLA_IFNAME, plan.inside_name);
-    out.hardware(IFLA_ADDRESS, plan.hardware);
+    if (macvlan) out.hardware(IFLA_ADDRESS, plan.hardware);
     if (plan.mtu > 0) out.u32(IFLA_MTU, plan.mtu);
     out.u32(IFLA_LINK, plan.parent_index);
     out.u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns_fd));
     const std::size_t info = out.begin_nest(IFLA_LINKINFO);
-    out.text(IFLA_INFO_KIND, "macvlan");
+    out.text(IFLA_INFO_KIND, macvlan ? "macvlan" : "ipvlan");
     const std::size_t data = out.begin_nest(IFLA_INFO_DATA);
-    out.u32(IFLA_MACVLAN_MODE, plan.mode);
+    if (macvlan) {
+        out.u32(IFLA_MACVLAN_MODE, plan.stacked.mode);
+    } else {
+        out.u16(IFLA_IPVLAN_MODE, plan.stacked.mode);
+        out.u16(IFLA_IPVLAN_FLAGS, plan.stacked.flags);
+    }
     out.end_nest(data);
     out.end_nest(info);
     out.end();
+}
+
+const char* host_link_word(HostLinkKind kind) {
+    return kind == HostLinkKind::vlan ? "vlan" : "dummy";
+}
+
+void add_host_link(MessageWriter& out, const HostLinkPlan& plan, std::uint32_t parent_index) {
+    ifinfomsg link{};
+    link.ifi_flags = IFF_UP;
+    link.ifi_change = IFF_UP;
+    out.begin(RTM_NEWLINK, made_new, link);
+    out.text(IFLA_IFNAME, plan.name);
+    const bool vlan = plan.kind == HostLinkKind::vlan;
+    if (vlan) out.u32(IFLA_LINK, parent_index);
+    const std::size_t info = out.begin_nest(IFLA_LINKINFO);
+    out.text(IFLA_INFO_KIND, host_link_word(plan.kind));
+    if (vlan) {
+        const std::size_t data = out.begin_nest(IFLA_INFO_DATA);
+        out.u16(IFLA_VLAN_ID, plan.vlan);
+        out.end_nest(data);
+    }
+    out.end_nest(info);
+    out.end();
+}
+
+namespace {
+
+void put_port_vlans(MessageWriter& out, std::uint16_t type, std::uint32_t port_index, std::uint16_t flags,
+                    std::uint16_t first, std::uint16_t last) {
+    ifinfomsg link{};
+    link.ifi_family = AF_BRIDGE;
+    link.ifi_index = static_cast<int>(port_index);
+    out.begin(type, NLM_F_ACK, link);
+    const std::size_t spec = out.begin_nest(IFLA_AF_SPEC);
+    const auto range = [&](std::uint16_t bound, std::uint16_t vlan) {
+        const bridge_vlan_info info{static_cast<std::uint16_t>(flags | bound), vlan};
+        out.attribute(IFLA_BRIDGE_VLAN_INFO, &info, sizeof info);
+    };
+    if (first == last) {
+        range(0, first);
+    } else {
+        range(BRIDGE_VLAN_INFO_RANGE_BEGIN, first);
+        range(BRIDGE_VLAN_INFO_RANGE_END, last);
+    }
+    out.end_nest(spec);
+    out.end();
+}
+
+}  // namespace
+
+void add_port_vlan(MessageWriter& out, std::uint32_t port_index, std::uint16_t vlan) {
+    // Whichever the bridge gave it (vlan_default_pvid) goes first.
+    put_port_vlans(out, RTM_DELLINK, port_index, 0, vlan_first, vlan_last);
+    put_port_vlans(out, RTM_SETLINK, port_index, BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, vlan, vlan);
 }
 
 void add_hairpin(MessageWriter& out, const std::string& name) {
@@ -149,12 +216,13 @@ void add_route(MessageWriter& out, std::uint32_t index, const RoutePlan& route, 
     fixed.rtm_family = family_of(v6);
     fixed.rtm_table = RT_TABLE_MAIN;
     fixed.rtm_protocol = RTPROT_BOOT;
-    fixed.rtm_scope = route.gateway.valid() || v6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    const bool by_gateway = route.gateway.valid() && !route.gateway.is_unspecified();
+    fixed.rtm_scope = by_gateway || v6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
     fixed.rtm_type = RTN_UNICAST;
     fixed.rtm_dst_len = static_cast<unsigned char>(route.destination.valid() ? route.destination.length : 0);
     out.begin(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, fixed);
     if (route.destination.valid()) out.address(RTA_DST, route.destination.first());
-    if (route.gateway.valid()) out.address(RTA_GATEWAY, route.gateway);
+    if (by_gateway) out.address(RTA_GATEWAY, route.gateway);
     if (index > 0) out.u32(RTA_OIF, index);
     if (route.metric > 0) out.u32(RTA_PRIORITY, route.metric);
     out.end();
@@ -190,6 +258,17 @@ void add_route_dump(MessageWriter& out) {
     out.end();
 }
 
+namespace {
+
+bool filters_vlans(std::string_view bridge_data) {
+    AttributeReader data(bridge_data);
+    while (const auto each = data.next())
+        if (each->type == IFLA_BR_VLAN_FILTERING) return each->as<std::uint8_t>().value_or(0) != 0;
+    return false;
+}
+
+}  // namespace
+
 std::optional<LinkFacts> link_facts(const Message& message) {
     const auto fixed = fixed_part<ifinfomsg>(message.payload);
     if (message.type != RTM_NEWLINK || !fixed) return std::nullopt;
@@ -205,8 +284,10 @@ std::optional<LinkFacts> link_facts(const Message& message) {
             std::memcpy(out.hardware.bytes.data(), attribute->value.data(), out.hardware.bytes.size());
         if (attribute->type != IFLA_LINKINFO) continue;
         AttributeReader info(attribute->value);
-        while (const auto inner = info.next())
+        while (const auto inner = info.next()) {
             if (inner->type == IFLA_INFO_KIND) out.kind = std::string(inner->text());
+            if (inner->type == IFLA_INFO_DATA && out.kind == "bridge") out.filters_vlans = filters_vlans(inner->value);
+        }
     }
     return out;
 }

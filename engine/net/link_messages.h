@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/net/netlink_message.h"
+#include "engine/net/stacked_link.h"
 
 namespace engine::net {
 
@@ -16,24 +17,30 @@ struct VethPlan {
     std::uint32_t bridge_index = 0;  // 0: enslaved to nothing
 };
 
-// A link of its own hardware address on top of a host's interface, made in another namespace.
-struct MacvlanPlan {
+// A link on top of a host's interface, made in another namespace.
+struct StackedPlan {
     std::string inside_name;
-    HardwareAddress hardware;
+    HardwareAddress hardware;        // of a macvlan link: an ipvlan link has its parent's
     std::uint32_t parent_index = 0;
-    std::uint32_t mode = 0;          // MACVLAN_MODE_...
+    StackedLink stacked;
     std::uint32_t mtu = 0;           // 0: the parent's
 };
 
 struct RoutePlan {
     Prefix destination;   // invalid: the default route
-    Address gateway;      // none: on the link
+    Address gateway;      // none or unspecified: on the link
     std::uint32_t metric = 0;
 };
 
-void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddress& hardware, std::uint32_t mtu);
+void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddress& hardware, std::uint32_t mtu,
+                bool filters_vlans = false);
 void add_veth(MessageWriter& out, const VethPlan& plan, int netns_fd);
-void add_macvlan(MessageWriter& out, const MacvlanPlan& plan, int netns_fd);
+void add_stacked(MessageWriter& out, const StackedPlan& plan, int netns_fd);
+const char* host_link_word(HostLinkKind kind);   // the kernel's name of it
+// Up at once. `parent_index`: of a VLAN.
+void add_host_link(MessageWriter& out, const HostLinkPlan& plan, std::uint32_t parent_index);
+// A bridge's port belongs to this VLAN and no other, without a tag.
+void add_port_vlan(MessageWriter& out, std::uint32_t port_index, std::uint16_t vlan);
 // The bridge may send a frame back through the port it came from: a container reaching its own published port.
 void add_hairpin(MessageWriter& out, const std::string& name);
 void add_link_up(MessageWriter& out, std::uint32_t index);
@@ -57,6 +64,7 @@ struct LinkFacts {
     bool up = false;
     std::string name;
     std::string kind;    // "bridge", "veth", ..., "" for hardware
+    bool filters_vlans = false;   // of a bridge
     HardwareAddress hardware;
 };
 struct AddressFacts {

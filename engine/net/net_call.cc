@@ -11,7 +11,7 @@ class Packer {
 public:
     static constexpr bool reads = false;
     template <class T>
-        requires std::is_arithmetic_v<T>
+        requires std::is_arithmetic_v<T> || std::is_enum_v<T>
     void value(const T& v) {
         out.append(reinterpret_cast<const char*>(&v), sizeof v);
     }
@@ -32,7 +32,7 @@ public:
     static constexpr bool reads = true;
     explicit Unpacker(std::string_view bytes) : left(bytes) {}
     template <class T>
-        requires std::is_arithmetic_v<T>
+        requires std::is_arithmetic_v<T> || std::is_enum_v<T>
     void value(T& v) {
         take(&v, sizeof v);
     }
@@ -103,7 +103,7 @@ void visit(A& a, std::vector<T>& list) {
 
 template <class A>
 void visit(A& a, LinkFacts& v) {
-    fields(a, v.index, v.master, v.mtu, v.up, v.name, v.kind, v.hardware);
+    fields(a, v.index, v.master, v.mtu, v.up, v.name, v.kind, v.filters_vlans, v.hardware);
 }
 template <class A>
 void visit(A& a, AddressFacts& v) {
@@ -115,12 +115,20 @@ void visit(A& a, Survey& v) {
 }
 template <class A>
 void visit(A& a, BridgePlan& v) {
-    fields(a, v.name, v.hardware, v.mtu, v.addresses, v.make, v.bridge_filter, v.forward_v4, v.forward_v6,
-           v.loopback_ports);
+    fields(a, v.name, v.hardware, v.mtu, v.addresses, v.make, v.filters_vlans, v.bridge_filter, v.forward_v4,
+           v.forward_v6, v.loopback_ports);
 }
 template <class A>
 void visit(A& a, BridgeMade& v) {
     fields(a, v.index, v.addresses, v.warnings, v.existed);
+}
+template <class A>
+void visit(A& a, HostLinkPlan& v) {
+    fields(a, v.kind, v.name, v.parent, v.vlan);
+}
+template <class A>
+void visit(A& a, StackedLink& v) {
+    fields(a, v.kind, v.mode, v.flags);
 }
 template <class A>
 void visit(A& a, VethPlan& v) {
@@ -133,7 +141,7 @@ void visit(A& a, RoutePlan& v) {
 template <class A>
 void visit(A& a, EndpointPlan& v) {
     fields(a, v.veth, v.bridge, v.addresses, v.routes, v.gateway, v.gateway_v6, v.hairpin, v.may_widen,
-           v.macvlan, v.macvlan_mode, v.settings);
+           v.stacked, v.vlan, v.settings);
 }
 template <class A>
 void visit(A& a, AttachPlan& v) {
@@ -168,6 +176,7 @@ bool unpacked(std::string_view bytes, T& value) {
 std::string pack(const Survey& v) { return packed(v); }
 std::string pack(const BridgePlan& v) { return packed(v); }
 std::string pack(const BridgeMade& v) { return packed(v); }
+std::string pack(const HostLinkPlan& v) { return packed(v); }
 std::string pack(const AttachPlan& v) { return packed(v); }
 std::string pack(const DetachPlan& v) { return packed(v); }
 std::string pack(const Settings& v) { return packed(v); }
@@ -177,6 +186,7 @@ std::string pack(const std::string& v) { return packed(v); }
 bool unpack(std::string_view bytes, Survey& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, BridgePlan& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, BridgeMade& out) { return unpacked(bytes, out); }
+bool unpack(std::string_view bytes, HostLinkPlan& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, AttachPlan& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, DetachPlan& out) { return unpacked(bytes, out); }
 bool unpack(std::string_view bytes, Settings& out) { return unpacked(bytes, out); }

@@ -16,7 +16,7 @@
 namespace engine::net {
 
 enum class Verb : std::uint32_t {
-    survey = 1, make_bridge, remove_link, attach, detach, firewall, settings, resolver, forward_drops
+    survey = 1, make_bridge, make_link, remove_link, attach, detach, firewall, settings, resolver, forward_drops
 };
 
 struct CallHeader {
@@ -48,6 +48,7 @@ struct BridgePlan {
     std::uint32_t mtu = 0;
     std::vector<Prefix> addresses;   // of the gateway
     bool make = true;                // false: somebody else's bridge, used as it is
+    bool filters_vlans = false;      // made so; one that is there must
     bool bridge_filter = false;      // neighbours are filtered (--icc=false): frames must pass netfilter
     bool forward_v4 = true, forward_v6 = false;   // switch forwarding on
     bool loopback_ports = true;      // route_localnet
@@ -64,11 +65,11 @@ struct EndpointPlan {
     std::string bridge;              // its index is looked up
     std::vector<Prefix> addresses;   // with the subnet's length
     std::vector<RoutePlan> routes;
-    Address gateway, gateway_v6;     // none: no default route by this one
+    Address gateway, gateway_v6;     // none: no default route by this one; unspecified: by the link alone
     bool hairpin = true;
     bool may_widen = true;           // a full bridge goes on by another
-    bool macvlan = false;            // `bridge` is the interface that the link is made on; the veth's inside is its
-    std::uint32_t macvlan_mode = 0;
+    StackedLink stacked;             // where there is one, `bridge` is what it stands on; the veth's inside is its
+    std::uint16_t vlan = 0;          // the bridge port's, untagged; 0: whichever the bridge gives
     std::vector<std::pair<std::string, std::string>> settings;  // sysctls inside, with IFNAME
 };
 // All endpoints of one container at once: in a new namespace, or in the one that comes along.
@@ -80,7 +81,7 @@ struct AttachPlan {
 struct DetachPlan {
     std::string host_name;           // "": there is none, `inside_name` is to go
     std::string inside_name;
-    Address gateway, gateway_v6;     // the default route from now on, through another endpoint
+    Address gateway, gateway_v6;     // the default route from now on, through another endpoint; as above
     std::string gateway_link;        // of its inside name
 };
 using Settings = std::vector<std::pair<std::string, std::string>>;  // path below /proc/sys, value
@@ -88,6 +89,7 @@ using Settings = std::vector<std::pair<std::string, std::string>>;  // path belo
 std::string pack(const Survey&);
 std::string pack(const BridgePlan&);
 std::string pack(const BridgeMade&);
+std::string pack(const HostLinkPlan&);
 std::string pack(const AttachPlan&);
 std::string pack(const DetachPlan&);
 std::string pack(const Settings&);
@@ -97,6 +99,7 @@ std::string pack(const std::string&);
 bool unpack(std::string_view bytes, Survey& out);
 bool unpack(std::string_view bytes, BridgePlan& out);
 bool unpack(std::string_view bytes, BridgeMade& out);
+bool unpack(std::string_view bytes, HostLinkPlan& out);
 bool unpack(std::string_view bytes, AttachPlan& out);
 bool unpack(std::string_view bytes, DetachPlan& out);
 bool unpack(std::string_view bytes, Settings& out);

@@ -49,6 +49,11 @@ Result<Answer> perform(HostNetwork& host, Verb verb, const std::string& bytes, i
             answer.bytes = pack(made);
             return answer;
         }
+        case Verb::make_link: {
+            TRY(const auto plan, arguments<HostLinkPlan>(bytes));
+            TRY_VOID(host.make_link(plan));
+            return answer;
+        }
         case Verb::remove_link: {
             TRY(const auto name, arguments<std::string>(bytes));
             TRY_VOID(host.remove_link(name));

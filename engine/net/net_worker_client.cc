@@ -168,6 +168,12 @@ Task<BridgeMade> NetWorkerClient::make_bridge(BridgePlan plan) {
     co_return unpacked<BridgeMade>(raw.body);
 }
 
+Task<void> NetWorkerClient::make_link(HostLinkPlan plan) {
+    std::string arguments = pack(plan);
+    CO_TRY(const auto raw, co_await call(Verb::make_link, std::move(arguments), -1));
+    co_return Result<void>{};
+}
+
 Task<void> NetWorkerClient::remove_link(std::string name) {
     std::string arguments = pack(name);
     CO_TRY(const auto raw, co_await call(Verb::remove_link, std::move(arguments), -1));

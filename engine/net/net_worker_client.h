@@ -24,6 +24,7 @@ public:
 
     Task<Survey> survey();
     Task<BridgeMade> make_bridge(BridgePlan plan);
+    Task<void> make_link(HostLinkPlan plan);   // or finds it
     Task<void> remove_link(std::string name);
     struct Attached {
         UniqueFd netns, resolver_udp, resolver_tcp;

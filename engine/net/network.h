@@ -9,6 +9,7 @@
 
 #include "engine/net/ipam.h"
 #include "engine/net/port_binding.h"
+#include "engine/net/stacked_link.h"
 #include "engine/reactor/units.h"
 
 namespace engine::net {
@@ -48,9 +49,9 @@ struct Endpoint {
     std::string id;
     std::string network_id;
     std::string container_id, container_name;
-    HardwareAddress hardware;
+    HardwareAddress hardware;  // none: the host's interface's (ipvlan)
     Prefix v4, v6;             // with the subnet's length; invalid: none
-    Address gateway, gateway_v6;
+    Address gateway, gateway_v6;          // none: no default route by this one; unspecified: by the link alone
     std::string host_link;     // "veth1a2b3c4"
     std::string inside_link;   // "eth0"
     std::int64_t gateway_priority = 0;
@@ -73,12 +74,14 @@ struct Network {
     Address host_binding;                 // where ports are published when nothing is said
     std::map<std::string, std::shared_ptr<Endpoint>> endpoints;   // by container id
 
-    // Of a macvlan network.
+    // Of a macvlan or ipvlan network.
+    StackedLink stacked;
     std::string parent;                   // the host's interface
-    std::uint32_t macvlan_mode = 0;
+    bool parent_made = false;             // for this network, and goes with it
+    bool parent_dummy = false;            // there is nothing behind it
 
-    bool is_macvlan() const { return spec.driver == "macvlan"; }
-    bool has_endpoints() const { return is_bridge() || is_macvlan(); }
+    bool is_stacked() const { return spec.driver == "macvlan" || spec.driver == "ipvlan"; }
+    bool has_endpoints() const { return is_bridge() || is_stacked(); }
     bool is_bridge() const { return spec.driver == "bridge"; }
     bool is_default_bridge() const { return predefined && is_bridge(); }
 };
@@ -112,6 +115,7 @@ struct EndpointRequest {
 struct PlugRequest {
     std::string bridge;                   // made when it is not there; or:
     std::string parent;                   // the host's interface, by macvlan
+    std::optional<std::int64_t> vlan;     // the port's on the bridge; of a parent: its sub-interface, made when absent
     std::string name;                     // inside; "": the next free one
     Prefix address;                       // none: up, without an address
     Address gateway;                      // none: the default route stays

@@ -1,5 +1,4 @@
 // From what was asked to a bridge: which subnets, which options, the kernel's part, the rules.
-#include <linux/if_link.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -271,6 +270,8 @@ Result<void> Networks::resolve_subnets(Network& network, const Survey& survey) {
         }
         return {};
     }
+    // On the host's own network the gateway is a machine out there: the user knows which.
+    const bool gateway_wanted = !network.is_stacked();
     const std::vector<Prefix> ours = taken_subnets();
     std::vector<Prefix> taken = ours;
     taken.insert(taken.end(), survey.routes.begin(), survey.routes.end());
@@ -293,13 +294,13 @@ Result<void> Networks::resolve_subnets(Network& network, const Survey& survey) {
                 return fail(ErrorKind::forbidden,
                             "invalid pool request: Pool overlaps with other one on this address space");
         (v6 ? has_v6 : has_v4) = true;
-        TRY_VOID(fill_pool(subnet, true));
+        TRY_VOID(fill_pool(subnet, gateway_wanted));
         network.subnets.push_back(std::move(subnet));
     }
     if (!has_v4 && network.spec.ipv4) {
         Subnet subnet;
         TRY(subnet.prefix, choose_subnet(taken, false));
-        TRY_VOID(fill_pool(subnet, true));
+        TRY_VOID(fill_pool(subnet, gateway_wanted));
         network.subnets.push_back(std::move(subnet));
     }
     if (!has_v6 && network.spec.ipv6) {
@@ -309,41 +310,17 @@ Result<void> Networks::resolve_subnets(Network& network, const Survey& survey) {
         for (std::size_t i = 1; i < 8; ++i)
             std::from_chars(network.id.data() + 2 * i, network.id.data() + 2 * i + 2, bytes[i], 16);
         subnet.prefix = {Address::from_bytes(bytes, true), 64};
-        TRY_VOID(fill_pool(subnet, true));
+        TRY_VOID(fill_pool(subnet, gateway_wanted));
         network.subnets.push_back(std::move(subnet));
     }
     return {};
 }
 
-// The host's network is the container's: nothing is translated or filtered, and the gateway is a machine out there.
-Result<void> Networks::resolve_macvlan(Network& network, const Survey& survey) const {
-    static constexpr std::pair<std::string_view, std::uint32_t> modes[] = {
-        {"", MACVLAN_MODE_BRIDGE}, {"bridge", MACVLAN_MODE_BRIDGE}, {"private", MACVLAN_MODE_PRIVATE},
-        {"vepa", MACVLAN_MODE_VEPA}, {"passthru", MACVLAN_MODE_PASSTHRU}};
-    const StringMap& options = network.spec.options;
-    const auto parent = options.find("parent");
-    const auto mode = options.find("macvlan_mode");
-    const std::string word = mode == options.end() ? "" : mode->second;
-    const auto known =
-        std::find_if(std::begin(modes), std::end(modes), [&](const auto& each) { return each.first == word; });
-    if (known == std::end(modes))
-        return bad("requested macvlan mode '" + word + "' is not valid, 'bridge' mode is the macvlan driver default");
-    network.macvlan_mode = known->second;
-    if (parent == options.end() || parent->second.empty())
-        return bad("a macvlan network needs the host's interface it is made on: -o parent=INTERFACE");
-    network.parent = parent->second;
-    if (network.parent == "lo") return bad("loopback interface is not a valid macvlan parent link");
-    if (std::none_of(survey.links.begin(), survey.links.end(),
-                     [&](const LinkFacts& link) { return link.name == network.parent; }))
-        return bad("invalid subinterface vlan name " + network.parent + ", no such interface on this host");
-    return {};
-}
-
 Task<void> Networks::resolve(std::shared_ptr<Network> network) {
-    if (network->is_macvlan()) {
+    if (network->is_stacked()) {
         CO_TRY(network->mtu, mtu_of(network->spec.options, 0));
         CO_TRY(const auto now, co_await worker_.survey());
-        CO_TRY_VOID(resolve_macvlan(*network, now));
+        CO_TRY_VOID(resolve_stacked(*network, now));
         auto resolved = resolve_subnets(*network, now);
         co_return resolved;
     }
@@ -521,14 +498,14 @@ Task<void> Networks::start(std::vector<std::shared_ptr<Sandbox>> in_use) {
         auto network = networks_.at(id);
         if (!network->has_endpoints()) continue;
         auto made = co_await resolve(network);
-        if (made) made = co_await make_bridge(network);
+        if (made) made = co_await make_links(network);
         if (!made && network->predefined)
             co_return fail(std::move(made.error())
                                .with_context("failed to start daemon: Error initializing network controller: error "
                                              "creating default \"bridge\" "
                                              "network"));
         if (!made) log_error("network " + network->spec.name + ": " + made.error().message());
-        if (network->predefined) {
+        if (network->predefined || network->parent_made) {
             CO_TRY_VOID(save(*network));
         }
     }

@@ -122,6 +122,7 @@ std::string network_text(const Network& network) {
     }
     w.end_array();
     write_subnets(w, network);
+    if (network.parent_made) w.field("parent_made", true);
     return w.end_object().take();
 }
 
@@ -136,6 +137,7 @@ Result<std::shared_ptr<Network>> parse_network(const std::string& text) {
     out->created_at = number_of(root, "created");
     out->predefined = bool_of(root, "predefined");
     out->bridge = text_of(root, "bridge");
+    out->parent_made = bool_of(root, "parent_made");
     spec.name = text_of(root, "name");
     spec.driver = text_of(root, "driver");
     spec.options = map_of(root, "options");

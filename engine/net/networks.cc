@@ -134,9 +134,7 @@ Result<void> Networks::check_spec(const NetworkSpec& spec) const {
             return fail(ErrorKind::conflict, "network with name " + spec.name + " already exists");
     if (spec.driver == "host" || spec.driver == "null")
         return fail(ErrorKind::forbidden, "only one instance of \"" + spec.driver + "\" network is allowed");
-    if (spec.driver == "ipvlan")
-        return fail(ErrorKind::not_implemented, "networks with driver ipvlan are not supported by this engine");
-    if (spec.driver != "bridge" && spec.driver != "macvlan")
+    if (spec.driver != "bridge" && spec.driver != "macvlan" && spec.driver != "ipvlan")
         return fail(ErrorKind::not_found, "could not find plugin " + spec.driver + " in v1 plugin registry: plugin \"" +
                                               spec.driver + "\" not found");
     if (spec.ipam_driver != "default")
@@ -155,8 +153,8 @@ Task<std::shared_ptr<Network>> Networks::create(NetworkSpec spec) {
     CO_TRY_VOID(co_await resolve(network));
     // The row first: what an engine that dies here leaves in the kernel is the next one's by name.
     CO_TRY_VOID(save(*network));
-    auto made = co_await make_bridge(network);
-    const bool bridge = made.has_value() && network->is_bridge();
+    auto made = co_await make_links(network);
+    const std::string link = made ? link_of(*network) : std::string();
     networks_[network->id] = network;
     order_.push_back(network->id);
     if (made) made = co_await apply_table();
@@ -164,8 +162,9 @@ Task<std::shared_ptr<Network>> Networks::create(NetworkSpec spec) {
     networks_.erase(network->id);
     std::erase(order_, network->id);
     ignore_result(store_.remove(network->id), "the first error is the one to tell");
-    if (bridge) {
-        auto removed = co_await worker_.remove_link(network->bridge);
+    if (!link.empty()) {
+        std::string name = link;
+        auto removed = co_await worker_.remove_link(std::move(name));
         ignore_result(removed, "the first error is the one to tell");
         auto rules = co_await apply_table();
         ignore_result(rules, "the first error is the one to tell");
@@ -197,12 +196,13 @@ Task<std::shared_ptr<Network>> Networks::remove(std::string reference) {
     networks_.erase(network->id);
     std::erase(order_, network->id);
     Result<void> removed;
-    if (network->is_bridge()) removed = co_await worker_.remove_link(network->bridge);
+    std::string link = link_of(*network);
+    if (!link.empty()) removed = co_await worker_.remove_link(std::move(link));
     if (!removed) log_warn("network " + network->spec.name + ": " + removed.error().message());
     if (auto forgotten = store_.remove(network->id); !forgotten) {
         networks_[network->id] = network;
         order_.push_back(network->id);
-        auto made = co_await make_bridge(network);
+        auto made = co_await make_links(network);
         if (!made) log_error("network " + network->spec.name + ": " + made.error().message());
         co_return fail(std::move(forgotten.error()));
     }

@@ -85,10 +85,15 @@ private:
     Result<void> add_predefined(const std::string& name, const std::string& driver);
     Task<void> resolve(std::shared_ptr<Network> network);
     Result<void> resolve_subnets(Network& network, const Survey& survey);
-    Result<void> resolve_macvlan(Network& network, const Survey& survey) const;
+    // stacked_networks.cc
+    Result<void> resolve_stacked(Network& network, const Survey& survey) const;
+    Result<void> resolve_parent(Network& network, const Survey& survey) const;
+    std::string link_of(Network& network);
     Result<void> resolve_default_bridge(Network& network, const Survey& survey);
     void resolve_options(Network& network) const;
+    Task<void> make_links(std::shared_ptr<Network> network);
     Task<void> make_bridge(std::shared_ptr<Network> network);
+    Task<void> make_plug_base(const PlugRequest& request);
     Task<void> apply_table();
     Task<void> watch_rules(UniqueFd events);
     Task<void> sweep_links();

@@ -23,6 +23,7 @@ HEAR = 'i=0; while [ $i -lt {tries} ]; do busybox nc -w 2 {host} {port} </dev/nu
 
 class NetworkCase(EngineCase):
     run_options = ()
+    needs_rules = True
 
     @classmethod
     def setUpClass(cls):
@@ -36,7 +37,7 @@ class NetworkCase(EngineCase):
         cls.addClassCleanup(cls.peer.close)
         cls.join_peer()
         cls.begin_engine(namespace=cls.host)
-        if 'No address translation' in cls.engine.log():
+        if cls.needs_rules and 'No address translation' in cls.engine.log():
             raise unittest.SkipTest('this kernel has no nf_tables: ' + cls.engine.log()[-200:])
         cls.load_busybox()
 

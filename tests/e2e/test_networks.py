@@ -287,7 +287,6 @@ class UserNetworksTest(NetworkCase):
         """The container is a machine on the host's own network: the peer reaches it, and it the peer."""
         self.refused("requested macvlan mode 'odd' is not valid", 'network', 'create', '-d', 'macvlan', '-o',
                      'parent=up0', '-o', 'macvlan_mode=odd', 'lan')
-        self.refused('no such interface', 'network', 'create', '-d', 'macvlan', '-o', 'parent=up7', 'lan')
         self.network('-d', 'macvlan', '--subnet', '10.99.0.0/24', '--gateway', '10.99.0.2', '-o', 'parent=up0', 'lan')
         before = self.links()
         cid = self.serve('macvlan', '--network', 'lan', '--ip', '10.99.0.77')

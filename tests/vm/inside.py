@@ -16,6 +16,7 @@ tempfile.tempdir = '/var/lib'  # where an overlay can stand
 import harness  # noqa: E402
 import runner  # noqa: E402
 from case import EngineCase  # noqa: E402
+from test_stacked_links import RefusalsTest, VlanTest  # noqa: E402,F401
 
 CGROUPS = '/sys/fs/cgroup'
 

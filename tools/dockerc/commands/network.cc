@@ -1,5 +1,6 @@
 // dockerc network create|connect|disconnect|inspect|ls|plug|prune|rm|unplug
 #include <cstdio>
+#include <optional>
 
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
@@ -159,9 +160,11 @@ std::pair<std::string, std::string> at_gateway(const std::string& text) {
 int plug(const Command& command, Client& client, Arguments arguments) {
     CommandLine line(command);
     std::string bridge, parent, ip, mac, name = "eth1";
+    std::optional<std::int64_t> vlan;
     std::vector<std::string> routes;
     line.app.add_option("--bridge", bridge, "Bridge of the host, made when it is not there");
     line.app.add_option("--parent", parent, "Interface of the host (macvlan)");
+    line.app.add_option("--vlan", vlan, "VLAN of the bridge's port or of the host's interface");
     line.app.add_option("--ip", ip, "ADDRESS/LENGTH[@GATEWAY]");
     line.app.add_option("--mac", mac, "MAC address");
     line.app.add_option("--name", name, "Name of the interface in the container");
@@ -170,6 +173,7 @@ int plug(const Command& command, Client& client, Arguments arguments) {
     const auto [address, gateway] = at_gateway(ip);
     Writer json;
     json.begin_object().field("Bridge", bridge).field("Parent", parent).field("Name", name);
+    if (vlan) json.field("Vlan", *vlan);
     json.field("Address", address).field("Gateway", gateway).field("MacAddress", mac).key("Routes").begin_array();
     for (const std::string& route : routes) {
         const auto [destination, through] = at_gateway(route);
