@@ -1,5 +1,5 @@
-// Links that stand on the host's interfaces: those that networks are made on (VLAN, dummy) and the containers' own
-// (macvlan, ipvlan). And a bridge port's VLAN.
+// Links that stand on the host's interfaces: those that networks are made on (VLAN, dummy, VXLAN) and the containers
+// own (macvlan, ipvlan). And a bridge port's VLAN.
 #include <linux/netlink.h>
 
 #include <algorithm>
@@ -9,28 +9,52 @@
 
 namespace engine::net {
 
+namespace {
+
+// Its index; nothing is asked for by the name "": 0.
+Result<std::uint32_t> index_among(const std::vector<LinkFacts>& links, const std::string& name) {
+    if (name.empty()) return 0;
+    for (const LinkFacts& link : links)
+        if (link.name == name) return link.index;
+    return fail(Error(ErrorKind::not_found, "interface " + name + " does not exist", ENODEV));
+}
+
+}  // namespace
+
 Result<void> HostNetwork::make_link(const HostLinkPlan& plan) {
     TRY(const Survey now, survey());
     const std::string word = host_link_word(plan.kind);
-    const auto named = [&](const std::string& name) {
-        return std::find_if(now.links.begin(), now.links.end(),
-                            [&](const LinkFacts& link) { return link.name == name; });
-    };
-    const auto found = named(plan.name);
+    const bool vxlan = plan.kind == HostLinkKind::vxlan;
+    TRY(const std::uint32_t parent, index_among(now.links, vxlan ? plan.overlay.parent : plan.parent));
+    TRY(const std::uint32_t bridge, index_among(now.links, plan.bridge));
+    const auto found = std::find_if(now.links.begin(), now.links.end(),
+                                    [&](const LinkFacts& link) { return link.name == plan.name; });
+    const bool existed = found != now.links.end();
     MessageWriter change;
-    if (found != now.links.end()) {
-        if (found->kind != word)
-            return fail(ErrorKind::invalid, "existing interface " + plan.name + " is not of the kind " + word);
+    if (!existed) {
+        add_host_link(change, plan, parent, bridge);
+    } else if (found->kind == word) {
+        if (bridge > 0 && found->master != bridge) add_master(change, found->index, bridge);
         add_link_up(change, found->index);
     } else {
-        const auto parent = named(plan.parent);
-        if (plan.kind == HostLinkKind::vlan && parent == now.links.end())
-            return fail(Error(ErrorKind::not_found, "interface " + plan.parent + " does not exist", ENODEV));
-        add_host_link(change, plan, parent == now.links.end() ? 0 : parent->index);
+        return fail(ErrorKind::invalid, "existing interface " + plan.name + " is not of the kind " + word);
     }
     auto made = route_.request(change);
+    if (made && vxlan) {
+        made = join_overlay(plan);
+        if (!made && !existed) ignore_result(remove_link(plan.name), "the first error is the one to tell");
+    }
     if (made) return made;
     return fail(std::move(made.error()).with_context("creating the " + word + " interface " + plan.name));
+}
+
+// What is there already stays as it is.
+Result<void> HostNetwork::join_overlay(const HostLinkPlan& plan) {
+    TRY(const std::uint32_t index, index_of(plan.name));
+    MessageWriter change;
+    add_own_answers(change, plan.name);
+    for (const Address& peer : plan.overlay.peers) add_vxlan_peer(change, index, peer);
+    return route_.request(change);
 }
 
 Result<void> HostNetwork::attach_stacked(const EndpointPlan& plan, int netns, NetlinkSocket& inside,

@@ -43,6 +43,7 @@ private:
     Result<void> attach_one(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
     static Result<void> remove_inside(NetlinkSocket& inside, const std::string& name);
     // host_links.cc
+    Result<void> join_overlay(const HostLinkPlan& plan);
     Result<void> attach_stacked(const EndpointPlan& plan, int netns, NetlinkSocket& inside, bool replace_default);
     Result<void> set_port_vlan(const EndpointPlan& plan);
     // wide_bridge.cc

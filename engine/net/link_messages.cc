@@ -2,6 +2,7 @@
 
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -84,25 +85,55 @@ void add_stacked(MessageWriter& out, const StackedPlan& plan, int netns_fd) {
 }
 
 const char* host_link_word(HostLinkKind kind) {
-    return kind == HostLinkKind::vlan ? "vlan" : "dummy";
+    switch (kind) {
+        case HostLinkKind::vlan: return "vlan";
+        case HostLinkKind::vxlan: return "vxlan";
+        case HostLinkKind::dummy: break;
+    }
+    return "dummy";
 }
 
-void add_host_link(MessageWriter& out, const HostLinkPlan& plan, std::uint32_t parent_index) {
+namespace {
+
+void put_overlay(MessageWriter& out, const Overlay& overlay, std::uint32_t parent_index) {
+    out.u32(IFLA_VXLAN_ID, overlay.vni);
+    if (overlay.local.valid()) out.address(overlay.local.is_v6() ? IFLA_VXLAN_LOCAL6 : IFLA_VXLAN_LOCAL, overlay.local);
+    if (parent_index > 0) out.u32(IFLA_VXLAN_LINK, parent_index);
+    out.be16(IFLA_VXLAN_PORT, overlay.port);
+    out.u8(IFLA_VXLAN_LEARNING, 1);
+}
+
+}  // namespace
+
+void add_host_link(MessageWriter& out, const HostLinkPlan& plan, std::uint32_t parent_index,
+                   std::uint32_t bridge_index) {
     ifinfomsg link{};
     link.ifi_flags = IFF_UP;
     link.ifi_change = IFF_UP;
     out.begin(RTM_NEWLINK, made_new, link);
     out.text(IFLA_IFNAME, plan.name);
-    const bool vlan = plan.kind == HostLinkKind::vlan;
-    if (vlan) out.u32(IFLA_LINK, parent_index);
+    if (plan.mtu > 0) out.u32(IFLA_MTU, plan.mtu);
+    if (bridge_index > 0) out.u32(IFLA_MASTER, bridge_index);
+    if (plan.kind == HostLinkKind::vlan) out.u32(IFLA_LINK, parent_index);
     const std::size_t info = out.begin_nest(IFLA_LINKINFO);
     out.text(IFLA_INFO_KIND, host_link_word(plan.kind));
-    if (vlan) {
-        const std::size_t data = out.begin_nest(IFLA_INFO_DATA);
-        out.u16(IFLA_VLAN_ID, plan.vlan);
-        out.end_nest(data);
-    }
+    const std::size_t data = out.begin_nest(IFLA_INFO_DATA);
+    if (plan.kind == HostLinkKind::vlan) out.u16(IFLA_VLAN_ID, plan.vlan);
+    if (plan.kind == HostLinkKind::vxlan) put_overlay(out, plan.overlay, parent_index);
+    out.end_nest(data);
     out.end_nest(info);
+    out.end();
+}
+
+void add_vxlan_peer(MessageWriter& out, std::uint32_t index, const Address& peer) {
+    ndmsg fixed{};
+    fixed.ndm_family = AF_BRIDGE;
+    fixed.ndm_ifindex = static_cast<int>(index);
+    fixed.ndm_state = NUD_NOARP | NUD_PERMANENT;
+    fixed.ndm_flags = NTF_SELF;
+    out.begin(RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND, fixed);
+    out.hardware(NDA_LLADDR, HardwareAddress());
+    out.address(NDA_DST, peer);
     out.end();
 }
 
@@ -137,17 +168,26 @@ void add_port_vlan(MessageWriter& out, std::uint32_t port_index, std::uint16_t v
     put_port_vlans(out, RTM_SETLINK, port_index, BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, vlan, vlan);
 }
 
-void add_hairpin(MessageWriter& out, const std::string& name) {
+namespace {
+
+void put_port_flag(MessageWriter& out, const std::string& name, std::uint16_t flag) {
     ifinfomsg link{};
     out.begin(RTM_NEWLINK, NLM_F_ACK, link);
     out.text(IFLA_IFNAME, name);
     const std::size_t info = out.begin_nest(IFLA_LINKINFO);
     out.text(IFLA_INFO_SLAVE_KIND, "bridge");
     const std::size_t data = out.begin_nest(IFLA_INFO_SLAVE_DATA);
-    out.u8(IFLA_BRPORT_MODE, 1);
+    out.u8(flag, 1);
     out.end_nest(data);
     out.end_nest(info);
     out.end();
+}
+
+}  // namespace
+
+void add_hairpin(MessageWriter& out, const std::string& name) { put_port_flag(out, name, IFLA_BRPORT_MODE); }
+void add_own_answers(MessageWriter& out, const std::string& name) {
+    put_port_flag(out, name, IFLA_BRPORT_NEIGH_SUPPRESS);
 }
 
 void add_link_up(MessageWriter& out, std::uint32_t index) {

@@ -37,10 +37,16 @@ void add_bridge(MessageWriter& out, const std::string& name, const HardwareAddre
 void add_veth(MessageWriter& out, const VethPlan& plan, int netns_fd);
 void add_stacked(MessageWriter& out, const StackedPlan& plan, int netns_fd);
 const char* host_link_word(HostLinkKind kind);   // the kernel's name of it
-// Up at once. `parent_index`: of a VLAN.
-void add_host_link(MessageWriter& out, const HostLinkPlan& plan, std::uint32_t parent_index);
+// Up at once. `parent_index`: of a VLAN, or a VXLAN's; 0: none. `bridge_index`: of a VXLAN.
+void add_host_link(MessageWriter& out, const HostLinkPlan& plan, std::uint32_t parent_index,
+                   std::uint32_t bridge_index);
 // A bridge's port belongs to this VLAN and no other, without a tag.
 void add_port_vlan(MessageWriter& out, std::uint32_t port_index, std::uint16_t vlan);
+// Unknown and broadcast frames go to this peer too.
+void add_vxlan_peer(MessageWriter& out, std::uint32_t index, const Address& peer);
+// The bridge answers who asks for its own address by itself: the port is not asked, behind which another host may have
+// the same one.
+void add_own_answers(MessageWriter& out, const std::string& name);
 // The bridge may send a frame back through the port it came from: a container reaching its own published port.
 void add_hairpin(MessageWriter& out, const std::string& name);
 void add_link_up(MessageWriter& out, std::uint32_t index);

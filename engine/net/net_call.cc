@@ -123,8 +123,12 @@ void visit(A& a, BridgeMade& v) {
     fields(a, v.index, v.addresses, v.warnings, v.existed);
 }
 template <class A>
+void visit(A& a, Overlay& v) {
+    fields(a, v.vni, v.port, v.peers, v.local, v.parent);
+}
+template <class A>
 void visit(A& a, HostLinkPlan& v) {
-    fields(a, v.kind, v.name, v.parent, v.vlan);
+    fields(a, v.kind, v.name, v.parent, v.vlan, v.overlay, v.bridge, v.mtu);
 }
 template <class A>
 void visit(A& a, StackedLink& v) {

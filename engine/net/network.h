@@ -74,6 +74,8 @@ struct Network {
     Address host_binding;                 // where ports are published when nothing is said
     std::map<std::string, std::shared_ptr<Endpoint>> endpoints;   // by container id
 
+    Overlay overlay;                      // of a VXLAN network, which is a bridge's otherwise
+
     // Of a macvlan or ipvlan network.
     StackedLink stacked;
     std::string parent;                   // the host's interface
@@ -82,7 +84,9 @@ struct Network {
 
     bool is_stacked() const { return spec.driver == "macvlan" || spec.driver == "ipvlan"; }
     bool has_endpoints() const { return is_bridge() || is_stacked(); }
-    bool is_bridge() const { return spec.driver == "bridge"; }
+    bool is_bridge() const { return spec.driver == "bridge" || is_overlay(); }
+    bool is_overlay() const { return spec.driver == "vxlan"; }
+    std::string overlay_link() const { return "vx-" + id.substr(0, 12); }
     bool is_default_bridge() const { return predefined && is_bridge(); }
 };
 

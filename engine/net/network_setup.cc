@@ -328,7 +328,7 @@ Task<void> Networks::resolve(std::shared_ptr<Network> network) {
     const StringMap& options = network->spec.options;
     CO_TRY(network->between_containers, boolean_option(options, icc_option, true));
     CO_TRY(network->masquerade, boolean_option(options, masquerade_option, true));
-    CO_TRY(network->mtu, mtu_of(options, options_.mtu));
+    CO_TRY(network->mtu, mtu_of(options, network->is_overlay() ? 0 : options_.mtu));
     if (network->is_default_bridge()) network->mtu = options_.mtu;
     const auto binding = options.find(binding_option);
     network->host_binding = Address::v4(0);
@@ -348,6 +348,9 @@ Task<void> Networks::resolve(std::shared_ptr<Network> network) {
             co_return fail(ErrorKind::forbidden,
                            "bridge name " + network->bridge + " is used by network " + other->spec.name);
     CO_TRY(const auto survey, co_await worker_.survey());
+    if (network->is_overlay()) {
+        CO_TRY_VOID(resolve_overlay(*network, survey));
+    }
     if (network->is_default_bridge()) {
         CO_TRY_VOID(resolve_default_bridge(*network, survey));
     } else {
@@ -359,8 +362,7 @@ Task<void> Networks::resolve(std::shared_ptr<Network> network) {
     co_return Result<void>{};
 }
 
-Task<void> Networks::make_bridge(std::shared_ptr<Network> network) {
-    if (!network->is_bridge()) co_return Result<void>{};
+Task<bool> Networks::make_bridge(std::shared_ptr<Network> network) {
     BridgePlan plan;
     plan.name = network->bridge;
     plan.mtu = network->mtu;
@@ -369,12 +371,16 @@ Task<void> Networks::make_bridge(std::shared_ptr<Network> network) {
         plan.addresses.push_back({subnet.gateway, subnet.prefix.length});
         if (plan.hardware == HardwareAddress()) plan.hardware = HardwareAddress::from_address(subnet.gateway);
     }
+    // The bridges of one VXLAN may have the same address each: what tells them apart is the network's id.
+    if (network->is_overlay())
+        plan.hardware = HardwareAddress::from_address(
+            Address::v4(static_cast<std::uint32_t>(std::stoul(network->id.substr(0, 8), nullptr, 16))));
     plan.bridge_filter = !network->between_containers && options_.iptables;
     plan.forward_v4 = options_.ip_forward && network->spec.ipv4;
     plan.forward_v6 = options_.ip_forward && network->spec.ipv6;
     CO_TRY(const auto made, co_await worker_.make_bridge(std::move(plan)));
     for (const std::string& warning : made.warnings) log_warn("bridge " + network->bridge + ": " + warning);
-    co_return Result<void>{};
+    co_return made.existed;
 }
 
 FirewallState Networks::firewall_state() const {

@@ -134,7 +134,7 @@ Result<void> Networks::check_spec(const NetworkSpec& spec) const {
             return fail(ErrorKind::conflict, "network with name " + spec.name + " already exists");
     if (spec.driver == "host" || spec.driver == "null")
         return fail(ErrorKind::forbidden, "only one instance of \"" + spec.driver + "\" network is allowed");
-    if (spec.driver != "bridge" && spec.driver != "macvlan" && spec.driver != "ipvlan")
+    if (spec.driver != "bridge" && spec.driver != "macvlan" && spec.driver != "ipvlan" && spec.driver != "vxlan")
         return fail(ErrorKind::not_found, "could not find plugin " + spec.driver + " in v1 plugin registry: plugin \"" +
                                               spec.driver + "\" not found");
     if (spec.ipam_driver != "default")
@@ -154,7 +154,7 @@ Task<std::shared_ptr<Network>> Networks::create(NetworkSpec spec) {
     // The row first: what an engine that dies here leaves in the kernel is the next one's by name.
     CO_TRY_VOID(save(*network));
     auto made = co_await make_links(network);
-    const std::string link = made ? link_of(*network) : std::string();
+    const std::vector<std::string> links = made ? links_of(*network) : std::vector<std::string>();
     networks_[network->id] = network;
     order_.push_back(network->id);
     if (made) made = co_await apply_table();
@@ -162,9 +162,9 @@ Task<std::shared_ptr<Network>> Networks::create(NetworkSpec spec) {
     networks_.erase(network->id);
     std::erase(order_, network->id);
     ignore_result(store_.remove(network->id), "the first error is the one to tell");
-    if (!link.empty()) {
-        std::string name = link;
-        auto removed = co_await worker_.remove_link(std::move(name));
+    if (!links.empty()) {
+        std::vector<std::string> names = links;
+        auto removed = co_await remove_links(std::move(names));
         ignore_result(removed, "the first error is the one to tell");
         auto rules = co_await apply_table();
         ignore_result(rules, "the first error is the one to tell");
@@ -177,6 +177,16 @@ std::vector<std::string> Networks::users_of(const Network& network) {
     for (const auto& [container, endpoint] : network.endpoints)
         out.push_back("name:\"" + endpoint->container_name + "\" id:\"" + endpoint->id.substr(0, 12) + "\"");
     return out;
+}
+
+// All of them are tried; the first error is told.
+Task<void> Networks::remove_links(std::vector<std::string> links) {
+    Result<void> out;
+    for (std::string& link : links) {
+        auto removed = co_await worker_.remove_link(std::move(link));
+        if (out) out = std::move(removed);
+    }
+    co_return out;
 }
 
 Task<std::shared_ptr<Network>> Networks::remove(std::string reference) {
@@ -195,9 +205,8 @@ Task<std::shared_ptr<Network>> Networks::remove(std::string reference) {
     // Nobody joins from here on. The row goes last: an engine that dies before leaves a network, not a stray bridge.
     networks_.erase(network->id);
     std::erase(order_, network->id);
-    Result<void> removed;
-    std::string link = link_of(*network);
-    if (!link.empty()) removed = co_await worker_.remove_link(std::move(link));
+    std::vector<std::string> links = links_of(*network);
+    auto removed = co_await remove_links(std::move(links));
     if (!removed) log_warn("network " + network->spec.name + ": " + removed.error().message());
     if (auto forgotten = store_.remove(network->id); !forgotten) {
         networks_[network->id] = network;

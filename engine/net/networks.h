@@ -88,11 +88,14 @@ private:
     // stacked_networks.cc
     Result<void> resolve_stacked(Network& network, const Survey& survey) const;
     Result<void> resolve_parent(Network& network, const Survey& survey) const;
-    std::string link_of(Network& network);
+    std::vector<std::string> links_of(Network& network);
+    // overlay_networks.cc
+    Result<void> resolve_overlay(Network& network, const Survey& survey) const;
     Result<void> resolve_default_bridge(Network& network, const Survey& survey);
     void resolve_options(Network& network) const;
     Task<void> make_links(std::shared_ptr<Network> network);
-    Task<void> make_bridge(std::shared_ptr<Network> network);
+    Task<void> remove_links(std::vector<std::string> links);
+    Task<bool> make_bridge(std::shared_ptr<Network> network);   // true: it was there
     Task<void> make_plug_base(const PlugRequest& request);
     Task<void> apply_table();
     Task<void> watch_rules(UniqueFd events);

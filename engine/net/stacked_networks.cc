@@ -76,7 +76,12 @@ Result<HostLinkPlan> vlan_of(const std::string& name) {
         return bad("unable to parse a valid vlan id from: " + digits + " (ex. eth0.10 for vlan 10)");
     if (vlan < vlan_first || vlan > vlan_last)
         return bad("vlan id must be between 1-4094, received: " + std::to_string(vlan));
-    return HostLinkPlan{HostLinkKind::vlan, name, name.substr(0, dot), static_cast<std::uint16_t>(vlan)};
+    HostLinkPlan out;
+    out.kind = HostLinkKind::vlan;
+    out.name = name;
+    out.parent = name.substr(0, dot);
+    out.vlan = static_cast<std::uint16_t>(vlan);
+    return out;
 }
 
 bool has_link(const Survey& survey, const std::string& name) {
@@ -118,12 +123,24 @@ Result<void> Networks::resolve_parent(Network& network, const Survey& survey) co
 }
 
 Task<void> Networks::make_links(std::shared_ptr<Network> network) {
+    HostLinkPlan plan;
     if (network->is_bridge()) {
-        auto made = co_await make_bridge(network);
-        co_return made;
+        CO_TRY(const bool existed, co_await make_bridge(network));
+        if (!network->is_overlay()) co_return Result<void>{};
+        plan.kind = HostLinkKind::vxlan;
+        plan.name = network->overlay_link();
+        plan.bridge = network->bridge;
+        plan.overlay = network->overlay;
+        plan.mtu = network->mtu;
+        auto joined = co_await worker_.make_link(std::move(plan));
+        if (!joined && !existed) {
+            std::string bridge = network->bridge;
+            auto removed = co_await worker_.remove_link(std::move(bridge));
+            ignore_result(removed, "the first error is the one to tell");
+        }
+        co_return joined;
     }
     if (!network->parent_made) co_return Result<void>{};
-    HostLinkPlan plan;
     plan.name = network->parent;
     if (!network->parent_dummy) {
         CO_TRY(plan, vlan_of(network->parent));
@@ -132,9 +149,10 @@ Task<void> Networks::make_links(std::shared_ptr<Network> network) {
     co_return made;
 }
 
-// What goes with the network; "": nothing. A parent that another network stands on is that one's from now on.
-std::string Networks::link_of(Network& network) {
-    if (network.is_bridge()) return network.bridge;
+// What goes with the network. A parent that another network stands on is that one's from now on.
+std::vector<std::string> Networks::links_of(Network& network) {
+    if (network.is_overlay()) return {network.overlay_link(), network.bridge};
+    if (network.is_bridge()) return {network.bridge};
     if (!network.parent_made) return {};
     for (const auto& [id, other] : networks_) {
         if (id == network.id || !other->is_stacked() || other->parent != network.parent) continue;
@@ -143,7 +161,7 @@ std::string Networks::link_of(Network& network) {
             log_error("network " + other->spec.name + ": " + saved.error().message());
         return {};
     }
-    return network.parent;
+    return {network.parent};
 }
 
 }  // namespace engine::net

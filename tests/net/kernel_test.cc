@@ -172,6 +172,43 @@ TEST_F(KernelTest, ANetworkIsWiderThanABridge) {
     for (const LinkFacts& link : left->links) EXPECT_NE(link.kind, "bridge") << link.name;
 }
 
+TEST_F(KernelTest, AVxlanPortIsMadeOnceAndAFailedOneLeavesNothing) {
+    make_bridge();
+    HostLinkPlan plan;
+    plan.kind = HostLinkKind::vxlan;
+    plan.name = "vx0";
+    plan.bridge = "br0";
+    plan.overlay.vni = 42;
+    plan.overlay.port = 4789;
+    plan.overlay.peers = {address("10.9.0.2"), address("10.9.0.3")};
+    plan.mtu = 1450;
+    auto made = host_->make_link(plan);
+    if (!made && made.error().error_number() == EOPNOTSUPP) GTEST_SKIP() << "this kernel has no vxlan links";
+    ASSERT_TRUE(made) << made.error().message();
+    ASSERT_TRUE(host_->make_link(plan));
+    const auto survey = host_->survey();
+    const auto named = [&](const char* name) {
+        return *std::find_if(survey->links.begin(), survey->links.end(),
+                             [&](const LinkFacts& link) { return link.name == name; });
+    };
+    EXPECT_EQ(named("vx0").master, named("br0").index);
+    EXPECT_EQ(named("vx0").mtu, 1450u);
+    EXPECT_TRUE(named("vx0").up);
+    const std::size_t before = links();
+    plan.name = "vx1";   // the same number at the same port
+    EXPECT_FALSE(host_->make_link(plan));
+    plan.overlay.vni = 43;
+    plan.overlay.peers = {address("fd00::2")};   // not of the family that the link has
+    plan.overlay.local = address("10.0.0.1");
+    EXPECT_FALSE(host_->make_link(plan));
+    EXPECT_EQ(links(), before);
+    plan.bridge = "absent";
+    EXPECT_NE(host_->make_link(plan).error().message().find("absent does not exist"), std::string::npos);
+    plan.name = "br0";
+    plan.bridge = "";
+    EXPECT_NE(host_->make_link(plan).error().message().find("not of the kind vxlan"), std::string::npos);
+}
+
 TEST_F(KernelTest, AFailedAttachLeavesNothing) {
     make_bridge();
     EndpointPlan bad = endpoint("vetha", "10.0.0.2/24");
