@@ -166,6 +166,16 @@ DnsRecord address_record(const Address& address) {
 
 DnsRecord name_record(const std::string& name) { return {dns::type_ptr, wire_name(name)}; }
 
+std::string build_query(std::uint16_t id, const std::string& name, std::uint16_t type) {
+    std::string out;
+    put16(out, id);
+    for (const unsigned number : {0u, 1u, 0u, 0u, 0u}) put16(out, number);   // flags, one question
+    out += name_record(name).data;
+    put16(out, type);
+    put16(out, dns::class_in);
+    return out;
+}
+
 std::string build_answer(std::string_view query_bytes, const DnsQuery& query, unsigned code,
                          const std::vector<DnsRecord>& records, std::uint32_t ttl, std::size_t size_max) {
     std::string body(query_bytes.substr(dns::header_bytes, query.question_end - dns::header_bytes));
@@ -276,6 +286,19 @@ std::optional<DnsResponse> parse_response(std::string_view bytes) {
     }
     if (!reader.ok()) return std::nullopt;
     out.ttl_min = header.answers > 0 && answer_min != UINT32_MAX ? answer_min : denial;
+    return out;
+}
+
+std::vector<Address> addresses_in(std::string_view bytes, const DnsResponse& facts, std::uint16_t type) {
+    std::vector<Address> out;
+    const bool v6 = type == dns::type_aaaa;
+    const std::size_t size = v6 ? 16 : 4;
+    for (const std::size_t ttl_at : facts.ttl_offsets) {
+        // A record is its name, type, class, TTL, length, data; parse_response() has seen that it is whole.
+        const std::uint16_t kind = Reader(bytes, ttl_at - 4).u16();
+        const std::uint16_t length = Reader(bytes, ttl_at + 4).u16();
+        if (kind == type && length == size) out.push_back(Address::from_bytes(bytes.data() + ttl_at + 6, v6));
+    }
     return out;
 }
 

@@ -37,6 +37,9 @@ struct DnsQuery {
 // One question. Nothing: too broken to answer. `fault`: an answer with this code is due, the id is known.
 std::optional<DnsQuery> parse_query(std::string_view bytes, unsigned& fault);
 
+// One question, recursion not asked for.
+std::string build_query(std::uint16_t id, const std::string& name, std::uint16_t type);
+
 struct DnsRecord {
     std::uint16_t type = 0;
     std::string data;
@@ -63,6 +66,8 @@ struct DnsResponse {
     std::vector<std::size_t> ttl_offsets;
 };
 std::optional<DnsResponse> parse_response(std::string_view bytes);
+// Of its answers, those of a type: A or AAAA.
+std::vector<Address> addresses_in(std::string_view bytes, const DnsResponse& facts, std::uint16_t type);
 void set_id(std::string& bytes, std::uint16_t id);
 // All TTLs lowered by the time it lay in a cache.
 void age(std::string& bytes, const DnsResponse& facts, std::uint32_t seconds);

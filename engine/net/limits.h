@@ -17,6 +17,7 @@ inline constexpr std::size_t surveyed_prefixes_max = 65536;     // routes of the
 inline constexpr std::uint16_t dynamic_port_first = 49153;      // where the kernel's own range cannot be read
 inline constexpr std::uint16_t dynamic_port_last = 65535;
 inline constexpr std::size_t overlay_peers_max = 256;           // each broadcast is sent to every one of them
+inline constexpr std::uint16_t peer_names_port = 7953;          // UDP: where engines ask each other for names
 inline constexpr unsigned dns_upstreams_max = 8;
 
 }  // namespace engine::net::limits

@@ -18,6 +18,7 @@ namespace engine::net {
 namespace {
 
 constexpr std::uint32_t own_ttl = 600;                    // seconds; as Docker's
+constexpr std::uint32_t elsewhere_ttl = 5;                // what another host says changes without us
 constexpr Nanoseconds ask_patience = 1500 * millisecond;  // then the query is sent once more
 constexpr int ask_attempts = 3;
 constexpr Nanoseconds forward_patience = 5 * second;
@@ -138,6 +139,15 @@ std::shared_ptr<void> NameServer::serve(Sockets sockets, std::vector<std::string
     return std::shared_ptr<void>(session.get(), [session](void*) { session->stop.request_stop(); });
 }
 
+namespace {
+
+bool asked_elsewhere(const NameServer::Names& names, const DnsQuery& query) {
+    const bool address = query.type == dns::type_a || query.type == dns::type_aaaa;
+    return address && query.klass == dns::class_in && names.others && names.others();
+}
+
+}  // namespace
+
 std::optional<std::string> NameServer::answer_now(Session& session, const std::string& bytes, bool tcp) {
     unsigned fault = dns::no_error;
     const auto query = parse_query(bytes, fault);
@@ -164,6 +174,7 @@ std::optional<std::string> NameServer::answer_now(Session& session, const std::s
     } else if (query->klass == dns::class_in && session.names.addresses(query->name)) {
         return answer(dns::no_error, {});  // a name of ours has addresses and nothing else
     }
+    if (asked_elsewhere(session.names, *query)) return std::nullopt;
     if (session.upstreams.empty()) return answer(dns::server_failure, {});
     return from_cache(cache_key(session.upstreams, *query, bytes, tcp), query->id);
 }
@@ -236,10 +247,33 @@ Task<void> NameServer::forward_udp(SessionPointer session, std::string query, st
     co_return Result<void>{};
 }
 
+// The answer when somebody else knows the name, or when it is known that the upstream servers would be asked for
+// nothing new; "": they are to be asked.
+Task<std::string> NameServer::ask_elsewhere(SessionPointer session, std::string bytes, bool tcp) {
+    unsigned fault = dns::no_error;
+    const auto query = parse_query(bytes, fault);
+    const std::size_t size_max = tcp ? dns::message_bytes_max : query->size_max;
+    std::string name = query->name;
+    auto told = co_await session->names.elsewhere(std::move(name), query->type);
+    if (session->stop.token().stop_requested()) co_return fail(ErrorKind::canceled, "the container has gone");
+    if (told && *told) {
+        std::vector<DnsRecord> records;
+        for (const Address& address : **told) records.push_back(address_record(address));
+        co_return build_answer(bytes, *query, dns::no_error, records, elsewhere_ttl, size_max);
+    }
+    if (session->upstreams.empty()) co_return build_answer(bytes, *query, dns::server_failure, {}, 0, size_max);
+    co_return from_cache(cache_key(session->upstreams, *query, bytes, tcp), query->id).value_or(std::string());
+}
+
 Task<std::string> NameServer::forward(SessionPointer session, std::string bytes, bool tcp) {
     unsigned fault = dns::no_error;
     const auto query = parse_query(bytes, fault);
     CHECK(query && fault == dns::no_error);
+    if (asked_elsewhere(session->names, *query)) {
+        std::string asked = bytes;
+        CO_TRY(auto known, co_await ask_elsewhere(session, std::move(asked), tcp));
+        if (!known.empty()) co_return std::move(known);
+    }
     Race race;
     race.query = bytes;
     race.tcp = tcp;

@@ -23,6 +23,9 @@ public:
     struct Names {
         std::function<std::optional<std::vector<Address>>(const std::string& name)> addresses;
         std::function<std::optional<std::string>(const Address& address)> name;
+        // Whether others may know a name that is none of ours; they are asked before any upstream server.
+        std::function<bool()> others;
+        std::function<Task<std::optional<std::vector<Address>>>(std::string name, std::uint16_t type)> elsewhere;
     };
     struct Sockets {
         UniqueFd udp, tcp;
@@ -49,6 +52,7 @@ private:
     void receive_all(const SessionPointer& session);
     // The whole answer when it can be given at once.
     std::optional<std::string> answer_now(Session& session, const std::string& query, bool tcp);
+    Task<std::string> ask_elsewhere(SessionPointer session, std::string bytes, bool tcp);
     std::optional<std::string> from_cache(const std::string& key, std::uint16_t id);
     void remember(const std::string& key, const std::string& response);
 

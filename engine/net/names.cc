@@ -66,6 +66,16 @@ void Networks::serve_names(const std::shared_ptr<Sandbox>& sandbox, UniqueFd udp
         const auto alive = weak.lock();
         return alive ? name_of(*alive, address) : std::nullopt;
     };
+    names.others = [this, weak] {
+        const auto alive = weak.lock();
+        return alive && std::any_of(alive->endpoints.begin(), alive->endpoints.end(), [this](const auto& endpoint) {
+                   const auto found = networks_.find(endpoint->network_id);
+                   return found != networks_.end() && found->second->is_overlay();
+               });
+    };
+    names.elsewhere = [this, weak](std::string name, std::uint16_t type) {
+        return ask_peers(weak.lock(), std::move(name), type);
+    };
     // A container with internal networks only asks nobody outside.
     const std::vector<std::string> upstreams =
         sandbox->gateway_endpoint() ? sandbox->upstreams : std::vector<std::string>();

@@ -515,6 +515,7 @@ Task<void> Networks::start(std::vector<std::shared_ptr<Sandbox>> in_use) {
             CO_TRY_VOID(save(*network));
         }
     }
+    serve_peers();
     for (const auto& sandbox : in_use) {
         if (auto restored = restore(sandbox); !restored)
             log_error("container " + sandbox->container_id + ": " + restored.error().message());

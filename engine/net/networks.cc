@@ -158,9 +158,11 @@ Task<std::shared_ptr<Network>> Networks::create(NetworkSpec spec) {
     networks_[network->id] = network;
     order_.push_back(network->id);
     if (made) made = co_await apply_table();
+    serve_peers();
     if (made) co_return network;
     networks_.erase(network->id);
     std::erase(order_, network->id);
+    serve_peers();
     ignore_result(store_.remove(network->id), "the first error is the one to tell");
     if (!links.empty()) {
         std::vector<std::string> names = links;
@@ -205,6 +207,7 @@ Task<std::shared_ptr<Network>> Networks::remove(std::string reference) {
     // Nobody joins from here on. The row goes last: an engine that dies before leaves a network, not a stray bridge.
     networks_.erase(network->id);
     std::erase(order_, network->id);
+    serve_peers();
     std::vector<std::string> links = links_of(*network);
     auto removed = co_await remove_links(std::move(links));
     if (!removed) log_warn("network " + network->spec.name + ": " + removed.error().message());
@@ -223,6 +226,7 @@ Task<std::shared_ptr<Network>> Networks::remove(std::string reference) {
 Task<void> Networks::close(bool idle) {
     scope_.request_stop();
     CO_TRY_VOID(co_await names_.close());
+    CO_TRY_VOID(co_await peer_names_.close());
     CO_TRY_VOID(co_await scope_.join());
     const bool any =
         std::any_of(networks_.begin(), networks_.end(), [](const auto& entry) { return entry.second->is_bridge(); });

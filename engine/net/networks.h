@@ -8,6 +8,7 @@
 #include "engine/net/net_worker_client.h"
 #include "engine/net/network.h"
 #include "engine/net/options.h"
+#include "engine/net/peer_names.h"
 
 namespace engine::net {
 
@@ -89,6 +90,10 @@ private:
     Result<void> resolve_stacked(Network& network, const Survey& survey) const;
     Result<void> resolve_parent(Network& network, const Survey& survey) const;
     std::vector<std::string> links_of(Network& network);
+    // overlay_names.cc
+    Task<PeerNames::Found> ask_peers(std::shared_ptr<Sandbox> sandbox, std::string name, std::uint16_t type);
+    PeerNames::Found addresses_for_peer(const Address& peer, const std::string& name) const;
+    void serve_peers();
     // overlay_networks.cc
     Result<void> resolve_overlay(Network& network, const Survey& survey) const;
     Result<void> resolve_default_bridge(Network& network, const Survey& survey);
@@ -129,6 +134,8 @@ private:
     NetworkStore& store_;
     NetWorkerClient worker_;
     NameServer names_;
+    PeerNames peer_names_;
+    std::map<Address, std::shared_ptr<void>> peer_servers_;   // by the host's address
     std::map<std::string, std::shared_ptr<Network>> networks_;   // by id
     std::vector<std::string> order_;                             // ids as made
     std::vector<PublishedPort> ports_;

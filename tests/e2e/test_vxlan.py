@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import time
 import unittest
 
 import harness
@@ -12,6 +13,18 @@ RANGES = {'near': '10.80.0.0/26', 'far': '10.80.0.64/26'}
 PEERS = {'near': '10.99.0.2', 'far': '10.99.0.1'}
 # Tells who connects.
 WHO = 'import socket; s = socket.create_server(("", 7000)); print("ready", flush=True); print(s.accept()[1][0])'
+# A name server that says 1.2.3.4 whatever it is asked.
+UPSTREAM = r'''
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.99.0.2", 53))
+print("ready", flush=True)
+while True:
+    q, peer = s.recvfrom(4096)
+    end = q.index(0, 12) + 5
+    answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04" if q[end - 3] == 1 else b""
+    s.sendto(q[:2] + b"\x81\x80\x00\x01" + bytes([0, bool(answer)]) + b"\0\0\0\0" + q[12:end] + answer, peer)
+'''
 
 
 class VxlanTest(NetworkCase):
@@ -114,6 +127,68 @@ class VxlanTest(NetworkCase):
         far_address = self.address(far, 'span')
         self.at('near').inside(near, 'busybox', 'nc', '-w', '3', far_address, '7000')
         self.assertEqual(server.stdout.readline().strip(), near_address)
+
+    def dig(self, cid, name, *options):
+        return self.inside(cid, 'dig', '+short', '+tries=1', '+time=7', *options, '@127.0.0.11', name).split()
+
+    def test_names(self):
+        near, near_address, far, far_address = self.two()
+        self.assertEqual(self.dig(far, 'at-near'), [near_address])
+        self.at('near')
+        for name in ('at-far', 'at-far.span', 'AT-FAR', far[:12]):
+            self.assertEqual(self.dig(near, name), [far_address], name)
+        self.assertEqual(self.dig(near, 'at-far', '+tcp'), [far_address])
+        self.assertEqual(self.dig(near, 'at-near'), [near_address])
+        self.assertIn('NOERROR', self.inside(near, 'dig', '@127.0.0.11', 'at-far', 'AAAA'))
+        self.assertIn('bytes from ' + far_address, self.ok('exec', near, 'ping', '-c', '1', 'at-far'))
+        late = self.start('busybox', 'sleep', '1000')
+        self.ok('network', 'connect', 'span', late)
+        self.assertEqual(self.dig(late, 'at-far'), [far_address])
+        for which in RANGES:
+            self.at(which).engine.kill()
+        for which in RANGES:
+            self.at(which).engine.start()
+        self.assertEqual(self.dig(far, 'at-near'), [near_address])
+        self.ok('rm', '-f', far)
+        self.assertEqual(self.at('near').dig(near, 'at-far'), [])
+
+    def test_only_peers_are_told_names(self):
+        near, near_address, _, _ = self.two()
+        self.peer.run('ip', 'address', 'add', '10.99.0.3/24', 'dev', 'up0')
+        self.addCleanup(self.peer.run, 'ip', 'address', 'delete', '10.99.0.3/24', 'dev', 'up0')
+
+        def asked(name, source):
+            return self.peer.run('dig', '+tries=1', '+time=1', '-b', source, '-p', '7953', '@10.99.0.1', name,
+                                 check=False).stdout
+        self.assertIn(near_address, asked('at-near.42.4789.vxlan', '10.99.0.2'))
+        for name in ('at-near', 'at-near.43.4789.vxlan', 'at-near.42.4790.vxlan', 'other.42.4789.vxlan'):
+            self.assertIn('NXDOMAIN', asked(name, '10.99.0.2'), name)
+        self.assertNotIn('status:', asked('at-near.42.4789.vxlan', '10.99.0.3'))
+
+    def upstream(self):
+        server = subprocess.Popen(self.peer.enter('python3', '-c', UPSTREAM), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.communicate)
+        self.addCleanup(server.kill)
+        self.assertEqual(server.stdout.readline(), 'ready\n')
+
+    def test_a_silent_peer_does_not_make_lookups_slow(self):
+        self.upstream()
+        self.span('near')
+        cid = self.start('--network', 'span', '--dns', '10.99.0.2', 'busybox', 'sleep', '1000')
+
+        def timed(name):
+            began = time.monotonic()
+            self.assertEqual(self.dig(cid, name), ['1.2.3.4'])
+            return time.monotonic() - began
+        timed('one.example')        # nobody listens there: told at once
+        self.peer.run('nft', 'add table inet quiet; add chain inet quiet in { type filter hook input priority 0; }; '
+                             'add rule inet quiet in udp dport 7953 drop')
+        self.addCleanup(self.peer.run, 'nft', 'delete', 'table', 'inet', 'quiet')
+        self.engine.kill()
+        self.engine.start()
+        self.assertLess(timed('two.example'), 2)
+        usual = min(timed(f'{i}.example') for i in range(5))
+        self.assertLess(usual, 0.35)       # it would be 0.4 s with the peer asked
 
     def test_published_and_internal(self):
         self.span('near')

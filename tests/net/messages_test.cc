@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
 
+#include "engine/net/dns_message.h"
 #include "engine/net/firewall.h"
 #include "engine/net/link_messages.h"
 #include "engine/net/nft_message.h"
@@ -77,6 +78,26 @@ TEST(NetlinkMessageTest, TheKernelsWordsAreRead) {
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->error, EINVAL);
     EXPECT_EQ(answer->text, "No way");
+}
+
+TEST(DnsMessageTest, WhatIsAskedIsReadAndAnswered) {
+    const std::string asked = build_query(7, "web.42.4789.vxlan", dns::type_a);
+    unsigned fault = dns::no_error;
+    const auto query = parse_query(asked, fault);
+    ASSERT_TRUE(query);
+    EXPECT_EQ(query->name, "web.42.4789.vxlan");
+    const Address one = *Address::parse("10.80.0.2");
+    const Address other = *Address::parse("10.80.0.70");
+    const std::string answer = build_answer(asked, *query, dns::no_error,
+                                            {address_record(one), name_record("x"), address_record(other)}, 1,
+                                            dns::udp_bytes);
+    const auto facts = parse_response(answer);
+    ASSERT_TRUE(facts);
+    EXPECT_EQ(facts->id, 7);
+    EXPECT_EQ(addresses_in(answer, *facts, dns::type_a), (std::vector<Address>{one, other}));
+    EXPECT_TRUE(addresses_in(answer, *facts, dns::type_aaaa).empty());
+    for (std::size_t size = 0; size < answer.size(); ++size)
+        EXPECT_FALSE(parse_response(std::string_view(answer).substr(0, size)));
 }
 
 TEST(FirewallTest, APortIsOneElement) {
