@@ -10,11 +10,13 @@ target_link_libraries(engine_flags INTERFACE engine_warnings)
 target_compile_options(engine_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>)
 
 if(ENGINE_SANITIZE)
-  add_compile_options(-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_compile_options(-O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+    -Wno-subobject-linkage)
   add_link_options(-fsanitize=address,undefined)
 endif()
 if(ENGINE_FUZZ)
-  add_compile_options(-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=function)
+  add_compile_options(-O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=function
+    -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
@@ -40,16 +42,4 @@ function(engine_test name)
   target_link_libraries(${name} PRIVATE engine_flags ${ARG_LIBS} gtest gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 120)
-endfunction()
-
-# engine_fuzzer(NAME sources... [LIBS ...]): a libFuzzer target; only in the fuzz preset, which builds nothing else.
-add_custom_target(fuzzers)
-function(engine_fuzzer name)
-  if(ENGINE_FUZZ)
-    cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
-    add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
-    target_link_libraries(${name} PRIVATE engine_flags ${ARG_LIBS})
-    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-    add_dependencies(fuzzers ${name})
-  endif()
 endfunction()

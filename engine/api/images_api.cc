@@ -1,6 +1,7 @@
 #include "engine/api/images_api.h"
 
 #include "engine/api/body.h"
+#include "engine/api/human_size.h"
 #include "engine/api/image_filters.h"
 #include "engine/api/image_json.h"
 #include "engine/api/limits.h"
@@ -30,16 +31,6 @@ std::string stream_error(const Error& error) {
     w.begin_object().key("errorDetail").begin_object().field("message", error.message()).end_object();
     w.field("error", error.message());
     return line(w);
-}
-
-// Bytes as dockerd's progress bars print them: "1.024MB", at most four digits.
-std::string human_size(double bytes) {
-    static constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-    std::size_t unit = 0;
-    for (; bytes >= 1000 && unit + 1 < std::size(units); ++unit) bytes /= 1000;
-    char text[32];
-    std::snprintf(text, sizeof text, "%.4g%s", bytes, units[unit]);
-    return text;
 }
 
 std::string loaded_layer(const storage::NewLayer& layer) {

@@ -5,6 +5,7 @@
 
 #include "engine/api/body.h"
 #include "engine/api/filters.h"
+#include "engine/api/human_size.h"
 #include "engine/api/services.h"
 #include "engine/reactor/io.h"
 #include "engine/reactor/json_writer.h"
@@ -17,16 +18,6 @@ namespace {
 
 constexpr ApiVersion platform_asked{1, 32};
 constexpr int64_t search_limit_max = 100;
-
-// Bytes as dockerd's progress bars print them: "1.024MB", at most four digits.
-std::string human_size(double bytes) {
-    static constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-    std::size_t unit = 0;
-    for (; bytes >= 1000 && unit + 1 < std::size(units); ++unit) bytes /= 1000;
-    char text[32];
-    std::snprintf(text, sizeof text, "%.4g%s", bytes, units[unit]);
-    return text;
-}
 
 // "[=====>     ]  1.5MB/3MB", as terminals 110 columns wide or more show it.
 std::string bar_text(int64_t current, int64_t total) {

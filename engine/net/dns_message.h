@@ -16,6 +16,7 @@ inline constexpr std::uint16_t type_a = 1, type_ptr = 12, type_aaaa = 28, type_o
 inline constexpr std::uint16_t class_in = 1;
 inline constexpr unsigned no_error = 0, format_error = 1, server_failure = 2, name_error = 3, not_implemented = 4,
                           refused = 5;
+inline constexpr std::uint16_t port = 53;
 inline constexpr std::size_t header_bytes = 12;
 inline constexpr std::size_t udp_bytes = 512;            // without EDNS
 inline constexpr std::uint16_t edns_bytes = 1232;        // what we offer

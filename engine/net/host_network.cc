@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "engine/net/dns_message.h"
 #include "engine/net/firewall.h"
 #include "engine/net/limits.h"
 #include "engine/net/rules_watch.h"
@@ -22,7 +23,6 @@ namespace {
 constexpr int loopback_index = 1;
 constexpr std::uint32_t resolver_address = (127u << 24) | 11;   // 127.0.0.11, as Docker's
 constexpr int resolver_backlog = 16;
-constexpr std::uint16_t domain_port = 53;
 
 // The caller's thread is in `netns` while this lives. Coming home cannot fail with a descriptor that is a namespace.
 class Visit {
@@ -113,8 +113,8 @@ Result<ResolverSockets> make_resolver() {
                         : Result<void>(fail(std::move(filter.error())));
     if (ruled) return out;
     if (!lacks_nf_tables(ruled.error())) return fail(std::move(ruled.error()));
-    TRY(out.udp, resolver_socket(SOCK_DGRAM, domain_port));
-    TRY(out.tcp, resolver_socket(SOCK_STREAM, domain_port));
+    TRY(out.udp, resolver_socket(SOCK_DGRAM, dns::port));
+    TRY(out.tcp, resolver_socket(SOCK_STREAM, dns::port));
     return out;
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/net/dns_message.h"
 #include "engine/net/limits.h"
 #include "engine/reactor/io.h"
 #include "engine/reactor/loop.h"
@@ -29,7 +30,6 @@ constexpr std::size_t cached_bytes_max = 4096;
 constexpr unsigned forwards_max = 64;     // of one container at a time; more are dropped, as a busy server does
 constexpr unsigned connections_max = 32;  // of one container
 constexpr int datagrams_at_once = 32;     // then others have their turn
-constexpr std::uint16_t domain_port = 53;
 
 std::uint16_t random_number() {
     std::uint16_t out = 0;
@@ -48,13 +48,13 @@ std::optional<SocketAddress> upstream_address(const std::string& text) {
     if (address->is_v6()) {
         auto& in6 = reinterpret_cast<sockaddr_in6&>(out.storage);
         in6.sin6_family = AF_INET6;
-        in6.sin6_port = htons(domain_port);
+        in6.sin6_port = htons(dns::port);
         std::memcpy(&in6.sin6_addr, address->bytes(), 16);
         out.size = sizeof in6;
     } else {
         auto& in = reinterpret_cast<sockaddr_in&>(out.storage);
         in.sin_family = AF_INET;
-        in.sin_port = htons(domain_port);
+        in.sin_port = htons(dns::port);
         std::memcpy(&in.sin_addr, address->bytes(), 4);
         out.size = sizeof in;
     }

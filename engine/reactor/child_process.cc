@@ -59,6 +59,10 @@ Result<ChildProcess> ChildProcess::spawn(const std::vector<std::string>& argv,
         posix_spawn_file_actions_adddup2(&actions, mapping.ours, mapping.theirs);
         if (mapping.theirs < 3) standard[mapping.theirs] = true;
     }
+#ifdef __SANITIZE_ADDRESS__  // a sanitizer's report must come to where the engine's own would
+    if (!standard[2]) posix_spawn_file_actions_adddup2(&actions, 2, 2);
+    standard[2] = true;
+#endif
     for (int fd = 0; fd < 3; ++fd)
         if (!standard[fd]) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
     posix_spawnattr_t attributes;

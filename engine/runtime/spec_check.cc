@@ -155,17 +155,16 @@ bool asks_for_something(simdjson::dom::element value) {
 std::int64_t parse_ram_size(std::string_view text) {
     double number = 0;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (parsed.ec != std::errc{} || number < 0) return -1;
+    if (parsed.ec != std::errc{} || !(number >= 0)) return -1;  // "nan" is a number to from_chars
     std::string unit(parsed.ptr, text.data() + text.size());
     for (char& c : unit) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
     if (unit.starts_with(' ')) unit.erase(0, 1);
     if (unit.ends_with("ib")) unit.erase(unit.size() - 2);
     if (unit.ends_with("b")) unit.erase(unit.size() - 1);
     static constexpr std::string_view units = "kmgtp";
-    if (unit.empty()) return static_cast<std::int64_t>(number);
     const std::size_t power = units.find(unit);
-    if (unit.size() != 1 || power == std::string_view::npos) return -1;
-    for (std::size_t i = 0; i <= power; ++i) number *= 1024;
+    if (unit.size() > 1 || power == std::string_view::npos) return -1;
+    for (std::size_t i = 0; i < power + unit.size(); ++i) number *= 1024;
     return number < 9e18 ? static_cast<std::int64_t>(number) : -1;
 }
 

@@ -4,17 +4,13 @@
 
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
+#include "engine/storage/json_text.h"
 
 namespace engine::storage {
 namespace {
 
 using simdjson::dom::array;
 using simdjson::dom::element;
-
-std::string text_of(element root, const char* key) {
-    std::string_view out;
-    return root[key].get(out) == simdjson::SUCCESS ? std::string(out) : std::string();
-}
 
 void copy_list(json::Writer& w, element root, const char* key) {
     array list;

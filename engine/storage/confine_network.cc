@@ -17,7 +17,7 @@ namespace {
 
 constexpr unsigned nobody = 65534;
 
-constexpr int allowed_calls[] = {
+constexpr int allowed_with_network[] = {
     // sockets and waiting
     SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(getsockname),
     SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(sendto),
@@ -40,14 +40,14 @@ constexpr int allowed_calls[] = {
     SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(prlimit64), SCMP_SYS(getrusage), SCMP_SYS(exit),
     SCMP_SYS(exit_group)};
 
-Result<void> close_system_calls() {
+Result<void> close_other_calls() {
     const scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (filter == nullptr) return fail(ErrorKind::kernel, "seccomp: no filter");
     int failed = 0;
     const auto allow = [&](int done) {
         if (done != 0) failed = done;
     };
-    for (int call : allowed_calls) allow(::seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0));
+    for (int call : allowed_with_network) allow(::seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0));
     allow(::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
                              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)));
     allow(::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
@@ -73,7 +73,7 @@ Result<void> confine_to_network() {
     // Changing the user cleared it; the engine's end must still be ours.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail_errno(errno, "end with the engine");
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "no_new_privs");
-    return close_system_calls();
+    return close_other_calls();
 }
 
 }  // namespace engine::storage

@@ -3,6 +3,7 @@
 
 #include "engine/reactor/log.h"
 #include "engine/reactor/try.h"
+#include "engine/storage/familiar.h"
 #include "engine/storage/image_store.h"
 
 namespace engine::storage {
@@ -18,11 +19,6 @@ bool is_digested(const std::string& reference) { return reference.find('@') != s
 std::string name_of(const std::string& reference) {
     const auto parsed = parse_reference(reference);
     return parsed ? parsed->name() : reference;
-}
-
-std::string familiar_of(const std::string& reference) {
-    const auto parsed = parse_reference(reference);
-    return parsed ? parsed->familiar() : reference;
 }
 
 // One name: at most one tag, and digests of the same repository beside it.

@@ -5,6 +5,7 @@
 #include "engine/reactor/try.h"
 #include "engine/reactor/units.h"
 #include "engine/storage/digest.h"
+#include "engine/storage/familiar.h"
 #include "engine/storage/manifest.h"
 
 namespace engine::storage {
@@ -12,12 +13,6 @@ namespace {
 
 tl::unexpected<Error> no_such_image(std::string_view name) {
     return fail(ErrorKind::not_found, "No such image: " + std::string(name));
-}
-
-
-std::string familiar_of(const std::string& reference) {
-    const auto parsed = parse_reference(reference);
-    return parsed ? parsed->familiar() : reference;
 }
 
 }  // namespace

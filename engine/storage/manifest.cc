@@ -9,6 +9,7 @@
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
 #include "engine/storage/digest.h"
+#include "engine/storage/json_text.h"
 #include "engine/storage/limits.h"
 
 namespace engine::storage {
@@ -38,13 +39,7 @@ Result<element> parse(simdjson::dom::parser& parser, std::string_view text, std:
     return out;
 }
 
-std::string text_of(element value, std::string_view key) {
-    std::string_view out;
-    if (value[key].get(out) != simdjson::SUCCESS) return "";
-    return std::string(out);
-}
-
-Result<std::vector<std::string>> texts_of(element value, std::string_view key) {
+Result<std::vector<std::string>> list_of_texts(element value, std::string_view key) {
     std::vector<std::string> out;
     element list;
     if (value[key].get(list) != simdjson::SUCCESS || list.is_null()) return out;
@@ -91,8 +86,8 @@ Result<std::vector<ArchiveImage>> docker_manifest(const Blobs& blobs, const Alia
         if (out.size() >= limits::images_per_archive_max) return bad("too many images");
         ArchiveImage image;
         TRY(image.config, blob(blobs, aliases, text_of(item, "Config")));
-        TRY(image.tags, texts_of(item, "RepoTags"));
-        TRY(image.layers, texts_of(item, "Layers"));
+        TRY(image.tags, list_of_texts(item, "RepoTags"));
+        TRY(image.layers, list_of_texts(item, "Layers"));
         for (auto& layer : image.layers) layer = follow(aliases, layer);
         out.push_back(std::move(image));
     }
@@ -225,7 +220,7 @@ Result<void> check_config(element root) {
         return bad("the config's " + std::string(key) + " is not " + what);
     };
     for (const char* key : {"Env", "Cmd", "Entrypoint", "OnBuild", "Shell"}) {
-        TRY_VOID(texts_of(config, key));
+        TRY_VOID(list_of_texts(config, key));
     }
     element value;
     for (const char* key : {"User", "WorkingDir", "StopSignal", "Hostname", "Domainname"})
@@ -267,7 +262,7 @@ Result<ConfigFacts> read_config(std::string_view config) {
     TRY_VOID(check_config(root));
     element rootfs;
     if (root["rootfs"].get(rootfs) != simdjson::SUCCESS) return out;
-    TRY(out.diff_ids, texts_of(rootfs, "diff_ids"));
+    TRY(out.diff_ids, list_of_texts(rootfs, "diff_ids"));
     for (const auto& id : out.diff_ids)
         if (!is_digest(id)) return bad("a diff id is not a digest");
     return out;

@@ -21,13 +21,13 @@ Result<element> parse(simdjson::dom::parser& parser, std::string_view text) {
     return out;
 }
 
-Result<std::string> text_of(element value, std::string_view key) {
+Result<std::string> needed_text(element value, std::string_view key) {
     std::string_view out;
     if (value[key].get(out) != simdjson::SUCCESS) return malformed();
     return std::string(out);
 }
 
-Result<std::vector<std::string>> texts_of(element value, std::string_view key) {
+Result<std::vector<std::string>> needed_texts(element value, std::string_view key) {
     array items;
     if (value[key].get(items) != simdjson::SUCCESS) return malformed();
     std::vector<std::string> out;
@@ -45,20 +45,20 @@ Result<ResolvedImage> parse_resolve_answer(std::string_view answer) {
     simdjson::dom::parser parser;
     TRY(const element root, parse(parser, answer));
     ResolvedImage out;
-    TRY(out.endpoint, text_of(root, "endpoint"));
-    TRY(out.token, text_of(root, "token"));
-    TRY(out.manifest, text_of(root, "manifest"));
-    TRY(out.media_type, text_of(root, "media_type"));
-    TRY(out.digest, text_of(root, "digest"));
-    TRY(out.listed_digest, text_of(root, "listed_digest"));
-    TRY(out.config, text_of(root, "config"));
-    TRY(out.diff_ids, texts_of(root, "diff_ids"));
+    TRY(out.endpoint, needed_text(root, "endpoint"));
+    TRY(out.token, needed_text(root, "token"));
+    TRY(out.manifest, needed_text(root, "manifest"));
+    TRY(out.media_type, needed_text(root, "media_type"));
+    TRY(out.digest, needed_text(root, "digest"));
+    TRY(out.listed_digest, needed_text(root, "listed_digest"));
+    TRY(out.config, needed_text(root, "config"));
+    TRY(out.diff_ids, needed_texts(root, "diff_ids"));
     array layers;
     if (root["layers"].get(layers) != simdjson::SUCCESS) return malformed();
     for (element item : layers) {
         Descriptor one;
-        TRY(one.media_type, text_of(item, "media_type"));
-        TRY(one.digest, text_of(item, "digest"));
+        TRY(one.media_type, needed_text(item, "media_type"));
+        TRY(one.digest, needed_text(item, "digest"));
         if (item["size"].get(one.size) != simdjson::SUCCESS || !is_digest(one.digest)) return malformed();
         out.layers.push_back(std::move(one));
     }
@@ -72,16 +72,16 @@ Result<ResolvedImage> parse_resolve_answer(std::string_view answer) {
 Result<std::vector<std::string>> parse_tags_answer(std::string_view answer) {
     simdjson::dom::parser parser;
     TRY(const element root, parse(parser, answer));
-    return texts_of(root, "tags");
+    return needed_texts(root, "tags");
 }
 
 Result<CheckedBlobs> parse_check_answer(std::string_view answer) {
     simdjson::dom::parser parser;
     TRY(const element root, parse(parser, answer));
     CheckedBlobs out;
-    TRY(out.endpoint, text_of(root, "endpoint"));
-    TRY(out.token, text_of(root, "token"));
-    TRY(out.states, texts_of(root, "states"));
+    TRY(out.endpoint, needed_text(root, "endpoint"));
+    TRY(out.token, needed_text(root, "token"));
+    TRY(out.states, needed_texts(root, "states"));
     return out;
 }
 
@@ -89,7 +89,7 @@ Result<Descriptor> parse_upload_answer(std::string_view answer) {
     simdjson::dom::parser parser;
     TRY(const element root, parse(parser, answer));
     Descriptor out;
-    TRY(out.digest, text_of(root, "digest"));
+    TRY(out.digest, needed_text(root, "digest"));
     if (root["size"].get(out.size) != simdjson::SUCCESS || !is_digest(out.digest)) return malformed();
     return out;
 }
@@ -97,7 +97,7 @@ Result<Descriptor> parse_upload_answer(std::string_view answer) {
 Result<std::string> parse_text_answer(std::string_view answer, std::string_view key) {
     simdjson::dom::parser parser;
     TRY(const element root, parse(parser, answer));
-    return text_of(root, key);
+    return needed_text(root, key);
 }
 
 }  // namespace engine::storage

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "engine/reactor/try.h"
+#include "engine/storage/json_text.h"
 #include "engine/storage/limits.h"
 #include "engine/storage/registry_challenge.h"
 
@@ -14,12 +15,6 @@ namespace engine::storage {
 namespace {
 
 using simdjson::dom::element;
-
-std::string text_of(element value, std::string_view key) {
-    std::string_view out;
-    if (value[key].get(out) != simdjson::SUCCESS) return "";
-    return std::string(out);
-}
 
 // This process has nothing else to do.
 void pause_for(double seconds) {

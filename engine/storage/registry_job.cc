@@ -4,18 +4,13 @@
 
 #include "engine/reactor/json_writer.h"
 #include "engine/reactor/try.h"
+#include "engine/storage/json_text.h"
 
 namespace engine::storage {
 namespace {
 
 using simdjson::dom::array;
 using simdjson::dom::element;
-
-std::string text_of(element value, std::string_view key) {
-    std::string_view out;
-    if (value[key].get(out) != simdjson::SUCCESS) return "";
-    return std::string(out);
-}
 
 std::vector<std::string> texts_of(element value, std::string_view key) {
     std::vector<std::string> out;

@@ -6,6 +6,7 @@
 
 #include "engine/reactor/try.h"
 #include "engine/storage/digest.h"
+#include "engine/storage/json_text.h"
 #include "engine/storage/limits.h"
 
 namespace engine::storage {
@@ -16,12 +17,6 @@ using simdjson::dom::element;
 
 tl::unexpected<Error> bad(std::string_view name, std::string_view what) {
     return fail(ErrorKind::invalid, "invalid manifest of " + std::string(name) + ": " + std::string(what));
-}
-
-std::string text_of(element value, std::string_view key) {
-    std::string_view out;
-    if (value[key].get(out) != simdjson::SUCCESS) return "";
-    return std::string(out);
 }
 
 Result<Descriptor> descriptor_of(element value, std::string_view name) {

@@ -11,7 +11,6 @@
 namespace engine::storage {
 namespace {
 
-constexpr size_t block_bytes = 512;
 
 tl::unexpected<Error> bad_header(const char* why) {
     return fail(ErrorKind::invalid, std::string("archive/tar: invalid tar header: ") + why);

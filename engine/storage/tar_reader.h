@@ -13,6 +13,8 @@
 
 namespace engine::storage {
 
+inline constexpr size_t block_bytes = 512;  // of a tar archive
+
 // Bytes that arrive in order. read: at least one byte, or 0 at the end.
 class BlockingSource {
 public:

@@ -13,7 +13,6 @@
 namespace engine::storage {
 namespace {
 
-constexpr size_t block_bytes = 512;
 constexpr size_t name_bytes = 100;
 constexpr size_t prefix_bytes = 155;
 constexpr size_t gathered_bytes_max = 128 << 10;

@@ -17,7 +17,7 @@
 namespace engine::storage {
 namespace {
 
-struct CloseDir {
+struct CloseFolder {
     void operator()(DIR* dir) const { ::closedir(dir); }
 };
 
@@ -55,7 +55,7 @@ Result<std::string> link_text(int parent, const char* name) {
 Result<std::vector<std::string>> sorted_names(int folder) {
     const int fd = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return fail_errno(errno, "open a folder");
-    const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(fd));
+    const std::unique_ptr<DIR, CloseFolder> dir(::fdopendir(fd));
     if (!dir) return fail_errno(errno, "open a folder");
     std::vector<std::string> names;
     while (const dirent* item = ::readdir(dir.get())) {

@@ -13,7 +13,7 @@ namespace {
 
 std::string cut(const std::string& text) {
     const UniqueFd fd(memfd_create("log", MFD_CLOEXEC));
-    EXPECT_EQ(write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(::write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
     EXPECT_TRUE(cut_torn_record(fd.get()));
     std::string out(text.size() + 1, 0);
     out.resize(static_cast<std::size_t>(pread(fd.get(), out.data(), out.size(), 0)));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/runtime/spec_check.h"
+
 namespace engine::runtime {
 namespace {
 
@@ -42,6 +44,14 @@ TEST(SpecJson, WrongTypesAreNamed) {
     EXPECT_FALSE(parse_create_body("{"));
     EXPECT_FALSE(parse_create_body(""));
     EXPECT_FALSE(parse_create_body("[]"));
+}
+
+TEST(RamSize, WhatNoIntegerHoldsIsNoSize) {
+    EXPECT_EQ(parse_ram_size("0"), 0);
+    EXPECT_EQ(parse_ram_size("1.5k"), 1536);
+    EXPECT_EQ(parse_ram_size("2GiB"), std::int64_t{2} << 30);
+    for (const char* text : {"70888886708888862626", "9e18", "1e300g", "inf", "nan", "-1", "1x", "kb"})
+        EXPECT_EQ(parse_ram_size(text), -1) << text;
 }
 
 }  // namespace
