@@ -14,13 +14,13 @@
 namespace engine::net {
 namespace {
 
-constexpr std::uint16_t vxlan_port = 4789;            // IANA's
+constexpr std::uint16_t vxlan_port = 4789;  // IANA's
 constexpr std::uint32_t vni_last = (1u << 24) - 1;
 constexpr std::uint32_t ethernet_mtu = 1500;
 // The frame's own header, VXLAN's, UDP's, and the outer IP header.
 constexpr std::uint32_t overhead_v4 = 14 + 8 + 8 + 20, overhead_v6 = 14 + 8 + 8 + 40;
 
-tl::unexpected<Error> bad(std::string message) {
+tl::unexpected<Error> invalid(std::string message) {
     return fail(ErrorKind::invalid, std::move(message));
 }
 
@@ -33,7 +33,7 @@ Result<std::uint32_t> number_of(const std::string& text, const char* what, std::
     std::uint32_t out = 0;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), out);
     if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() || out == 0 || out > last)
-        return bad(std::string("invalid ") + what + " '" + text + "': a number from 1 to " + std::to_string(last));
+        return invalid(std::string("invalid ") + what + " '" + text + "': a number from 1 to " + std::to_string(last));
     return out;
 }
 
@@ -43,20 +43,21 @@ bool is_a_hosts(const Address& address) {
 }
 
 Result<std::vector<Address>> peers_of(const std::string& text) {
-    if (text.empty()) return bad("a vxlan network needs the addresses of its other hosts: -o peers=ADDR[,ADDR...]");
+    if (text.empty()) return invalid("a vxlan network needs the addresses of its other hosts: -o peers=ADDR[,ADDR...]");
     std::vector<Address> out;
     for (std::string_view rest = text;;) {
         const std::size_t comma = std::min(rest.find(','), rest.size());
         const auto address = Address::parse(rest.substr(0, comma));
         if (!address || !is_a_hosts(*address))
-            return bad("invalid peer address '" + std::string(rest.substr(0, comma)) + "'");
-        if (!out.empty() && out[0].is_v6() != address->is_v6()) return bad("peers are of IPv4 or of IPv6, not of both");
+            return invalid("invalid peer address '" + std::string(rest.substr(0, comma)) + "'");
+        if (!out.empty() && out[0].is_v6() != address->is_v6())
+            return invalid("peers are of IPv4 or of IPv6, not of both");
         if (std::find(out.begin(), out.end(), *address) == out.end()) out.push_back(*address);
         if (comma == rest.size()) break;
         rest.remove_prefix(comma + 1);
     }
     if (out.size() > limits::overlay_peers_max)
-        return bad("a vxlan network has at most " + std::to_string(limits::overlay_peers_max) + " peers");
+        return invalid("a vxlan network has at most " + std::to_string(limits::overlay_peers_max) + " peers");
     return out;
 }
 
@@ -68,7 +69,7 @@ Address source_towards(const Address& peer) {
     auto& in = reinterpret_cast<sockaddr_in&>(storage);
     auto& in6 = reinterpret_cast<sockaddr_in6&>(storage);
     storage.ss_family = peer.is_v6() ? AF_INET6 : AF_INET;
-    in.sin_port = htons(vxlan_port);   // at the same place in both
+    in.sin_port = htons(vxlan_port);  // at the same place in both
     if (peer.is_v6()) {
         size = sizeof in6;
         std::memcpy(&in6.sin6_addr, peer.bytes(), peer.size());
@@ -95,11 +96,11 @@ Result<void> resolve_local(Network& network, const Survey& survey) {
     const bool v6 = overlay.peers[0].is_v6();
     const LinkFacts* parent = link_named(survey, overlay.parent);
     if (!overlay.parent.empty() && !parent)
-        return bad("-o parent interface was not found on the host: " + overlay.parent);
+        return invalid("-o parent interface was not found on the host: " + overlay.parent);
     overlay.local = {};
     if (!text.empty()) {
         const auto address = Address::parse(text);
-        if (!address || address->is_v6() != v6) return bad("invalid local address '" + text + "'");
+        if (!address || address->is_v6() != v6) return invalid("invalid local address '" + text + "'");
         overlay.local = *address;
     } else if (!parent) {
         overlay.local = source_towards(overlay.peers[0]);
@@ -126,7 +127,7 @@ bool has_address(const Survey& survey, const Address& address) {
 Result<void> Networks::resolve_overlay(Network& network, const Survey& survey) const {
     Overlay& overlay = network.overlay;
     const std::string vni = option(network, "vni");
-    if (vni.empty()) return bad("a vxlan network needs its number: -o vni=N");
+    if (vni.empty()) return invalid("a vxlan network needs its number: -o vni=N");
     TRY(overlay.vni, number_of(vni, "vni", vni_last));
     const std::string port = option(network, "port");
     overlay.port = vxlan_port;
@@ -136,18 +137,19 @@ Result<void> Networks::resolve_overlay(Network& network, const Survey& survey) c
     }
     TRY(overlay.peers, peers_of(option(network, "peers")));
     TRY_VOID(resolve_local(network, survey));
-    if (!networks_.contains(network.id)) {   // new: what the host lacks is told, and not made up for later
+    if (!networks_.contains(network.id)) {  // new: what the host lacks is told, and not made up for later
         for (const Address& peer : overlay.peers)
-            if (has_address(survey, peer)) return bad("the peer " + peer.text() + " is this host itself");
+            if (has_address(survey, peer)) return invalid("the peer " + peer.text() + " is this host itself");
         if (!overlay.local.valid())
-            return bad("no way leads to the peer " + overlay.peers[0].text() +
-                       ": name this host's end by -o local=ADDR or -o parent=INTERFACE");
+            return invalid("no way leads to the peer " + overlay.peers[0].text() +
+                           ": name this host's end by -o local=ADDR or -o parent=INTERFACE");
         if (!has_address(survey, overlay.local))
-            return bad("the local address " + overlay.local.text() + " is not one of this host");
+            return invalid("the local address " + overlay.local.text() + " is not one of this host");
         const auto& ipam = network.spec.ipam;
         if (std::none_of(ipam.begin(), ipam.end(), [](const IpamConfig& each) { return !each.subnet.empty(); }))
-            return bad("a vxlan network needs the subnet that its hosts share (--subnet), and of it a part of its own "
-                       "for each host (--ip-range)");
+            return invalid(
+                "a vxlan network needs the subnet that its hosts share (--subnet), and of it a part of its own "
+                "for each host (--ip-range)");
     }
     for (const auto& [id, other] : networks_)
         if (id != network.id && other->is_overlay() && other->overlay.vni == overlay.vni &&

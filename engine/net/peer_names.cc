@@ -36,24 +36,24 @@ Result<UniqueFd> asking_socket(const PeerNames::Question& question) {
     return fd;
 }
 
-struct Answer {
+struct PeerAnswer {
     unsigned code = 0;
     std::vector<Address> addresses;
 };
 
 // Nothing: not the answer to this query.
-std::optional<Answer> read_answer(std::string_view bytes, std::uint16_t id, const std::string& name,
+std::optional<PeerAnswer> read_answer(std::string_view bytes, std::uint16_t id, const std::string& name,
                                   std::uint16_t type) {
     const auto facts = parse_response(bytes);
     if (!facts || facts->id != id || facts->name != name || facts->type != type) return std::nullopt;
-    Answer out;
+    PeerAnswer out;
     out.code = facts->code;
     out.addresses = addresses_in(bytes, *facts, type);
     return out;
 }
 
 // Nothing: silence, or nobody listens there.
-Task<Answer> ask_peer(PeerNames::Question question, std::uint16_t type, reactor::StopToken stop) {
+Task<PeerAnswer> ask_peer(PeerNames::Question question, std::uint16_t type, reactor::StopToken stop) {
     CO_TRY(const auto fd, asking_socket(question));
     const std::uint16_t id = random_number();
     const std::string query = build_query(id, question.name, type);

@@ -85,7 +85,7 @@ bool split_name(std::string_view path, std::string_view& prefix, std::string_vie
 struct Block {
     char bytes[block_bytes] = {};
     void text(size_t at, size_t room, std::string_view value) {
-        std::memcpy(bytes + at, value.data(), std::min(room, value.size()));
+        value.copy(bytes + at, room);  // an empty one has no address to give to memcpy
     }
     void octal(size_t at, int digits, uint64_t value) {
         char text[24];
