@@ -3,13 +3,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "engine/net/dns_message.h"
+#include "engine/net/dns_exchange.h"
 #include "engine/net/limits.h"
 #include "engine/reactor/io.h"
 #include "engine/reactor/loop.h"
@@ -30,12 +30,6 @@ constexpr std::size_t cached_bytes_max = 4096;
 constexpr unsigned forwards_max = 64;     // of one container at a time; more are dropped, as a busy server does
 constexpr unsigned connections_max = 32;  // of one container
 constexpr int datagrams_at_once = 32;     // then others have their turn
-
-std::uint16_t random_number() {
-    std::uint16_t out = 0;
-    CHECK(getrandom(&out, sizeof out, 0) == sizeof out);
-    return out;
-}
 
 struct SocketAddress {
     sockaddr_storage storage{};
@@ -313,24 +307,17 @@ Task<std::string> ask_udp(std::string query, SocketAddress upstream, reactor::St
         co_return fail_errno(errno, "asking a name server");
     const std::uint16_t id = random_number();
     set_id(query, id);
-    std::string buffer(dns::message_bytes_max, '\0');
-    for (int attempt = 0; attempt < ask_attempts; ++attempt) {
-        if (::send(fd.get(), query.data(), query.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-            co_return fail_errno(errno, "asking a name server");
-        reactor::Deadline patience(ask_patience, stop);
-        while (true) {
-            auto events = co_await io::poll(fd.get(), POLLIN, patience.token());
-            if (stop.stop_requested()) co_return fail(ErrorKind::canceled, "another was faster");
-            if (!events) break;
-            const ssize_t got = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-            // An ICMP error: nobody listens there.
-            if (got < 0 && errno != EAGAIN) co_return fail_errno(errno, "asking a name server");
-            if (got < 0) continue;
-            std::string answer = accept_response(buffer.substr(0, static_cast<std::size_t>(got)), id, query);
-            if (!answer.empty()) co_return answer;
-        }
-    }
-    co_return fail(ErrorKind::timed_out, "a name server does not answer");
+    Exchange question;
+    question.fd = fd.get();
+    question.query = query;
+    question.ours = [id, &query](std::string_view bytes) {
+        return !accept_response(std::string(bytes), id, query).empty();
+    };
+    question.whom = "a name server";
+    question.attempts = ask_attempts;
+    question.patience = ask_patience;
+    auto answer = co_await exchange(std::move(question), stop);
+    co_return answer;
 }
 
 Task<std::string> ask_tcp(std::string query, SocketAddress upstream, reactor::StopToken stop) {

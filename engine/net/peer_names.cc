@@ -1,10 +1,10 @@
 #include "engine/net/peer_names.h"
 
 #include <poll.h>
-#include <sys/random.h>
 
 #include <algorithm>
 
+#include "engine/net/dns_exchange.h"
 #include "engine/net/limits.h"
 #include "engine/net/socket_address.h"
 #include "engine/reactor/io.h"
@@ -19,12 +19,6 @@ constexpr int ask_attempts = 2;
 constexpr Nanoseconds away_time = 10 * second;
 constexpr std::uint32_t answer_ttl = 1;                   // seconds: nobody keeps it
 constexpr int datagrams_at_once = 32;                     // then others have their turn
-
-std::uint16_t random_number() {
-    std::uint16_t out = 0;
-    CHECK(getrandom(&out, sizeof out, 0) == sizeof out);
-    return out;
-}
 
 // From a port of its own: who guesses must guess that and the id, and the kernel lets in the peer's packets only.
 Result<UniqueFd> asking_socket(const PeerNames::Question& question) {
@@ -56,24 +50,15 @@ std::optional<PeerAnswer> read_answer(std::string_view bytes, std::uint16_t id, 
 Task<PeerAnswer> ask_peer(PeerNames::Question question, std::uint16_t type, reactor::StopToken stop) {
     CO_TRY(const auto fd, asking_socket(question));
     const std::uint16_t id = random_number();
-    const std::string query = build_query(id, question.name, type);
-    std::string buffer(dns::message_bytes_max, '\0');
-    for (int attempt = 0; attempt < ask_attempts; ++attempt) {
-        if (::send(fd.get(), query.data(), query.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-            co_return fail_errno(errno, "asking a peer for a name");
-        reactor::Deadline patience(ask_patience, stop);
-        while (true) {
-            auto events = co_await io::poll(fd.get(), POLLIN, patience.token());
-            if (stop.stop_requested()) co_return fail(ErrorKind::canceled, "another was faster");
-            if (!events) break;
-            const ssize_t got = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-            if (got < 0 && errno != EAGAIN) co_return fail_errno(errno, "asking a peer for a name");
-            if (got < 0) continue;
-            const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-            if (auto answer = read_answer(bytes, id, question.name, type)) co_return std::move(*answer);
-        }
-    }
-    co_return fail(ErrorKind::timed_out, "a peer does not answer");
+    Exchange asked;
+    asked.fd = fd.get();
+    asked.query = build_query(id, question.name, type);
+    asked.ours = [&](std::string_view bytes) { return read_answer(bytes, id, question.name, type).has_value(); };
+    asked.whom = "a peer";
+    asked.attempts = ask_attempts;
+    asked.patience = ask_patience;
+    CO_TRY(const std::string bytes, co_await exchange(std::move(asked), stop));
+    co_return *read_answer(bytes, id, question.name, type);
 }
 
 }  // namespace

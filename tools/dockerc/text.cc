@@ -77,30 +77,27 @@ engine::Result<std::int64_t> parse_nano_cpus(std::string_view text) {
     return std::llround(*number * 1e9);
 }
 
-std::string human_size(std::int64_t bytes) {
-    constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-    double value = static_cast<double>(bytes);
+namespace {
+
+std::string scaled(double value, double step, const char* const (&units)[6], const char* format) {
     std::size_t unit = 0;
-    while (value >= 1000.0 && unit < 5) {
-        value /= 1000.0;
+    while (value >= step && unit < 5) {
+        value /= step;
         ++unit;
     }
     char text[32];
-    std::snprintf(text, sizeof text, "%.3g%s", value, units[unit]);
+    std::snprintf(text, sizeof text, format, value, units[unit]);
     return text;
 }
 
+}  // namespace
+
+std::string human_size(std::int64_t bytes) {
+    return scaled(static_cast<double>(bytes), 1000, {"B", "kB", "MB", "GB", "TB", "PB"}, "%.3g%s");
+}
+
 std::string binary_size(std::uint64_t bytes) {
-    constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    double value = static_cast<double>(bytes);
-    std::size_t unit = 0;
-    while (value >= 1024.0 && unit < 5) {
-        value /= 1024.0;
-        ++unit;
-    }
-    char text[32];
-    std::snprintf(text, sizeof text, "%.4g%s", value, units[unit]);
-    return text;
+    return scaled(static_cast<double>(bytes), 1024, {"B", "KiB", "MiB", "GiB", "TiB", "PiB"}, "%.4g%s");
 }
 
 std::string human_duration(std::int64_t seconds) {
